@@ -1,0 +1,1 @@
+"""A working quantum internet in software, after the IRTF multiplane architecture draft."""

@@ -1,0 +1,1 @@
+"""The vocabulary of qstrata: names, time, randomness, secrets, errors, events and effects."""

@@ -1,0 +1,92 @@
+"""What an element asks for when it has been called: messages, durable changes, wake-ups, notes.
+
+An element returns effects and performs none. Where an effect ends later (a commit, a timer), it
+carries `then`: what to do at that instant, which again returns effects. If the node crashes in
+between, `then` is never called.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Protocol
+
+import msgspec
+
+
+class Handle(Protocol):
+    """One direction of one arrow between two elements, bound once; made by a port of the fabric."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the durable ledger; a subclass names its `kind` and makes its `key`."""
+
+    kind: ClassVar[str] = ""
+
+    @property
+    def key(self) -> str:
+        """Return the identity of the row among the rows of its kind at one node."""
+        raise NotImplementedError
+
+    @property
+    def logged(self) -> tuple[int | str, ...]:
+        """Return what the event log may hold of the row: integers and ids, never secrets."""
+        return ()
+
+
+class LogEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One entry of the event log that an element writes itself: integers and ids only."""
+
+
+class Send(msgspec.Struct, frozen=True, gc=False):
+    """Send a message on a bound handle; it may be lost, the sender learns by its own deadline."""
+
+    to: Handle
+    message: object
+
+
+class Put(msgspec.Struct, frozen=True, gc=False):
+    """Insert or replace one row of the ledger."""
+
+    record: Record
+
+
+class Drop(msgspec.Struct, frozen=True, gc=False):
+    """Delete one row of the ledger; harmless when absent."""
+
+    kind: str
+    key: str
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """Make changes durable, all or none, in the order of the node's commits; then go on."""
+
+    changes: tuple["Put | Drop", ...]
+    then: "Then | None" = None
+
+
+class Timer(msgspec.Struct, frozen=True):
+    """Go on at an instant; an instant that has passed means at once."""
+
+    due_ps: int
+    then: "Then"
+
+
+class Note(msgspec.Struct, frozen=True, gc=False):
+    """Write an entry to the event log."""
+
+    entry: LogEntry
+
+
+class SetBearer(msgspec.Struct, frozen=True, gc=False):
+    """Change one side of a row of the bearer table.
+
+    `granted` is said by connectivity.res, `intact` and `delay_ps` by the world; None leaves it.
+    """
+
+    bearer: str
+    granted: bool | None = None
+    intact: bool | None = None
+    delay_ps: int | None = None
+
+
+Effect = Send | Commit | Timer | Note | SetBearer
+Effects = Sequence[Effect]
+Then = Callable[[int], Effects]

@@ -1,0 +1,1 @@
+"""Elements, the event queue, and its pacing: real, scaled and virtual."""
