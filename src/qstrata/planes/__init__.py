@@ -1,0 +1,1 @@
+"""What the planes of every stratum share, as pure functions."""

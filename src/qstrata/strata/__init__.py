@@ -1,0 +1,1 @@
+"""The three strata, each with its resource, telemetry, control and management planes."""

@@ -1,0 +1,1 @@
+"""The Connectivity Stratum: fibres and classical channels granted as bearers."""

@@ -1,0 +1,1 @@
+"""The Quantum Forwarding Stratum: link pools, distillation and relay of keys."""

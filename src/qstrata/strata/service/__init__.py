@@ -1,0 +1,1 @@
+"""The Service Stratum: service units, key stores and sessions between applications."""

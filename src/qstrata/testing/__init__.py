@@ -1,0 +1,1 @@
+"""Fixtures and conformance suites for those who build on qstrata."""

@@ -1,0 +1,1 @@
+"""Fixtures that pytest finds once qstrata is installed."""
