@@ -1,0 +1,140 @@
+"""Detection statistics of a decoy-state BB84 link: probabilities, sampled and expected counts.
+
+Order everywhere: intensities are signal, weak, vacuum; bases are Z (key), X (test).
+"""
+
+from typing import TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from qstrata.physics.decoy_bb84 import error_gain, gain, intercepted_error
+from qstrata.physics.parameters import LinkParameters
+
+INTENSITIES = ("signal", "weak", "vacuum")
+BASES = ("Z", "X")
+OUTCOMES = ("Z correct", "Z error", "X correct", "X error", "bases differ", "no detection")
+
+Triple: TypeAlias = tuple[int, int, int]
+FloatTriple: TypeAlias = tuple[float, float, float]
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Hold what both ends counted over some pulses.
+
+    `sent[intensity]` pulses emitted, `n[basis][intensity]` clicks in equal bases,
+    `m[basis][intensity]` errors among those, `detections` all clicks, unequal bases included.
+    """
+
+    sent: Triple
+    n: tuple[Triple, Triple]
+    m: tuple[Triple, Triple]
+    detections: int
+
+    @property
+    def pulses(self) -> int:
+        """Pulses emitted, all intensities together."""
+        return sum(self.sent)
+
+
+class ExpectedCounts(msgspec.Struct, frozen=True):
+    """Hold the mean of `Counts`, same fields, not rounded."""
+
+    sent: FloatTriple
+    n: tuple[FloatTriple, FloatTriple]
+    m: tuple[FloatTriple, FloatTriple]
+    detections: float
+
+    @property
+    def pulses(self) -> float:
+        """Pulses emitted, all intensities together."""
+        return sum(self.sent)
+
+
+ZERO_COUNTS = Counts(sent=(0, 0, 0), n=((0, 0, 0), (0, 0, 0)), m=((0, 0, 0), (0, 0, 0)), detections=0)
+
+
+def zero() -> Counts:
+    """Return the counts of no pulse, the neutral element of `add`."""
+    return ZERO_COUNTS
+
+
+def add(a: Counts, b: Counts) -> Counts:
+    """Add the counts of two stretches of pulses; partial sums of a block add up to the block."""
+    return Counts(
+        sent=_add(a.sent, b.sent),
+        n=(_add(a.n[0], b.n[0]), _add(a.n[1], b.n[1])),
+        m=(_add(a.m[0], b.m[0]), _add(a.m[1], b.m[1])),
+        detections=a.detections + b.detections,
+    )
+
+
+def outcome_probabilities(parameters: LinkParameters) -> NDArray[np.float64]:
+    """Return the probability of every outcome of one emitted pulse, shape (3, 6), sum 1.
+
+    Rows are the intensities, columns `OUTCOMES`: Z correct, Z error, X correct, X error (both ends in
+    that basis), bases differ (a click, not sifted), no detection. Draw a multinomial over the 18
+    cells with the number of pulses and hand the result to `counts_from_outcomes`. Gains and error
+    rates are those of `decoy_bb84`, with Eve's flips of `intercept_resend_share` in e_d.
+    """
+    eta = parameters.eta
+    e_d = intercepted_error(parameters.e_d, parameters.intercept_resend_share)
+    both_z = parameters.sender_z_probability * parameters.receiver_z_probability
+    both_x = (1.0 - parameters.sender_z_probability) * (1.0 - parameters.receiver_z_probability)
+    table = np.empty((len(INTENSITIES), len(OUTCOMES)))
+    for row, intensity, probability in zip(
+        table, parameters.intensities, parameters.intensity_probabilities, strict=True
+    ):
+        clicks = gain(eta, intensity, parameters.y0)
+        errors = error_gain(eta, intensity, parameters.y0, e_d)
+        correct = clicks - errors
+        row[:] = (
+            both_z * correct,
+            both_z * errors,
+            both_x * correct,
+            both_x * errors,
+            (1.0 - both_z - both_x) * clicks,
+            1.0 - clicks,
+        )
+        row *= probability
+    return table
+
+
+def counts_from_outcomes(outcomes: NDArray[np.int64]) -> Counts:
+    """Sum up drawn outcomes, an integer array of shape (3, 6) as `outcome_probabilities` orders it."""
+    cells = outcomes.tolist()
+    return Counts(
+        sent=_triple([sum(row) for row in cells]),
+        n=(_triple([row[0] + row[1] for row in cells]), _triple([row[2] + row[3] for row in cells])),
+        m=(_triple([row[1] for row in cells]), _triple([row[3] for row in cells])),
+        detections=sum(sum(row[:5]) for row in cells),
+    )
+
+
+def expected_counts(parameters: LinkParameters, pulses: float) -> ExpectedCounts:
+    """Return the mean counts of `pulses` >= 0 emitted pulses, as floats, not rounded."""
+    cells = (outcome_probabilities(parameters) * pulses).tolist()
+    return ExpectedCounts(
+        sent=_float_triple([sum(row) for row in cells]),
+        n=(
+            _float_triple([row[0] + row[1] for row in cells]),
+            _float_triple([row[2] + row[3] for row in cells]),
+        ),
+        m=(_float_triple([row[1] for row in cells]), _float_triple([row[3] for row in cells])),
+        detections=sum(sum(row[:5]) for row in cells),
+    )
+
+
+def _add(a: Triple, b: Triple) -> Triple:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
+
+
+def _triple(values: list[int]) -> Triple:
+    signal, weak, vacuum = values
+    return signal, weak, vacuum
+
+
+def _float_triple(values: list[float]) -> FloatTriple:
+    signal, weak, vacuum = values
+    return signal, weak, vacuum

@@ -1,0 +1,89 @@
+"""Named device profiles: every figure of a link that its fibre does not give, with its source."""
+
+import msgspec
+
+from qstrata.core.errors import InputError
+from qstrata.physics.parameters import PARAMETERS, LinkParameters, check_parameters
+
+DEFAULT_PROFILE = "gys-100mhz"
+
+_GYS = (
+    "C. Gobby, Z. L. Yuan, A. J. Shields, Appl. Phys. Lett. 84, 3762 (2004), as tabulated in Ma et al. 2005"
+)
+_MA = "X. Ma, B. Qi, Y. Zhao, H.-K. Lo, Phys. Rev. A 72, 012326 (2005)"
+_OURS = "chosen by qstrata"
+
+
+class ProfileField(msgspec.Struct, frozen=True):
+    """Hold one figure of a profile with its unit, the range allowed and where it comes from."""
+
+    name: str
+    value: float
+    unit: str
+    minimum: float
+    maximum: float
+    source: str
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """Name a set of device figures; channel loss and attacks are not part of it."""
+
+    name: str
+    summary: str
+    fields: tuple[ProfileField, ...]
+
+    def link_parameters(self, loss_db: float, intercept_resend_share: float = 0.0) -> LinkParameters:
+        """Return these devices on a channel of `loss_db` (0 to 200 dB).
+
+        Raises InputError if loss or share (0 to 1) are out of range.
+        """
+        figures = {field.name: field.value for field in self.fields}
+        parameters = LinkParameters(loss_db=loss_db, intercept_resend_share=intercept_resend_share, **figures)
+        check_parameters(parameters)
+        return parameters
+
+
+def _profile(name: str, summary: str, *figures: tuple[str, float, str]) -> Profile:
+    ranges = {parameter.name: parameter for parameter in PARAMETERS}
+    return Profile(
+        name=name,
+        summary=summary,
+        fields=tuple(
+            ProfileField(
+                field, value, ranges[field].unit, ranges[field].minimum, ranges[field].maximum, source
+            )
+            for field, value, source in figures
+        ),
+    )
+
+
+PROFILES: tuple[Profile, ...] = (
+    _profile(
+        "gys-100mhz",
+        "Receiver of Gobby, Yuan, Shields 2004 with a decoy source at 100 MHz in place of the original 2 MHz",
+        ("pulse_rate_hz", 100e6, f"{_OURS}: 50 times the 2 MHz of the original experiment"),
+        ("signal_intensity", 0.48, f"{_MA}: optimum for these devices with f 1.22"),
+        ("weak_intensity", 0.05, f"{_OURS}: a usual weak decoy for the signal intensity"),
+        ("vacuum_intensity", 0.0, f"{_OURS}: the vacuum + weak decoy protocol of Ma et al. 2005"),
+        ("signal_probability", 0.3, f"{_OURS}: near the longest key of a 60 s block at 11.9 dB"),
+        ("weak_probability", 0.5, f"{_OURS}: near the longest key of a 60 s block at 11.9 dB"),
+        ("vacuum_probability", 0.2, f"{_OURS}: near the longest key of a 60 s block at 11.9 dB"),
+        ("sender_z_probability", 0.7, f"{_OURS}: near the longest key of a 60 s block at 11.9 dB"),
+        ("receiver_z_probability", 0.7, f"{_OURS}: same as the sender"),
+        ("eta_bob", 0.045, _GYS),
+        ("y0", 1.7e-6, _GYS),
+        ("e_d", 0.033, _GYS),
+        ("error_correction_efficiency", 1.22, f"{_MA}: value used for error correction"),
+        ("eps_sec", 1e-10, f"{_OURS}: a usual secrecy level per block"),
+        ("eps_cor", 1e-15, f"{_OURS}: a usual correctness level per block"),
+    ),
+)
+
+
+def profile(name: str = DEFAULT_PROFILE) -> Profile:
+    """Return the profile called `name`. Raises InputError if there is none, naming those there are."""
+    for candidate in PROFILES:
+        if candidate.name == name:
+            return candidate
+    known = ", ".join(candidate.name for candidate in PROFILES)
+    raise InputError(f"no device profile is called {name!r}: choose one of {known}")
