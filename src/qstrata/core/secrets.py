@@ -54,8 +54,6 @@ class KeyMaterial:
             return NotImplemented
         return hmac.compare_digest(self._held(), other._held())
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         """Show that there is key material, and nothing of it."""
         return "KeyMaterial(...)"
