@@ -1,0 +1,1 @@
+"""How anything speaks: the draft's figure as data, ports, one file of messages per arrow, the fabrics."""

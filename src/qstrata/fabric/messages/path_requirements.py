@@ -1,0 +1,55 @@
+"""F11, service.sdn - forwarding.sdn: verify, require and release paths; forecasts come back."""
+
+from typing import ClassVar
+
+from qstrata.core.address import End
+from qstrata.fabric.messages.base import FORWARDING_SDN, SERVICE_SDN, Message
+
+
+class _Down(Message, frozen=True, gc=False):
+    arrow: ClassVar[str] = "F11"
+    sent_by: ClassVar[tuple[End, ...]] = SERVICE_SDN
+    sent_to: ClassVar[tuple[End, ...]] = FORWARDING_SDN
+    logged: ClassVar[tuple[str, ...]] = ("session",)
+
+
+class _Up(Message, frozen=True, gc=False):
+    arrow: ClassVar[str] = "F11"
+    sent_by: ClassVar[tuple[End, ...]] = FORWARDING_SDN
+    sent_to: ClassVar[tuple[End, ...]] = SERVICE_SDN
+    logged: ClassVar[tuple[str, ...]] = ("session", "path")
+
+
+class RequirePath(_Down, frozen=True, gc=False):
+    """Require a path between the KMEs of two sites for a session; the same again is answered again."""
+
+    session: str
+    a: str
+    b: str
+    rate_bps: float
+
+
+class ReleasePath(_Down, frozen=True, gc=False):
+    """Release a session's path."""
+
+    session: str
+
+
+class PathGranted(_Up, frozen=True, gc=False):
+    """Grant a path; its tables are in force at every relay of `sites`. Replaces an earlier one.
+
+    `rate_bps` forecasts what the path sustains for this session.
+    """
+
+    session: str
+    path: int
+    sites: tuple[str, ...]
+    rate_bps: float
+
+
+class PathLost(_Up, frozen=True, gc=False):
+    """Say that no path serves a session now, and why; a later PathGranted ends that."""
+
+    logged: ClassVar[tuple[str, ...]] = ("session",)
+    session: str
+    reason: str

@@ -1,0 +1,191 @@
+"""T4, X.ctl - X.mgt: policy and desired state down to control, what control has made of it back."""
+
+from typing import ClassVar
+
+import msgspec
+
+from qstrata.core.address import End
+from qstrata.fabric.messages.base import Message
+from qstrata.physics.parameters import LinkParameters
+
+
+class FibreSpec(msgspec.Struct, frozen=True, gc=False):
+    """A quantum link's media in the inventory; an empty channel name means that there is none."""
+
+    link: str
+    a: str
+    b: str
+    fibre: str
+    distillation: str
+    relay: str
+
+
+class LinkSpec(msgspec.Struct, frozen=True, gc=False):
+    """A quantum link that is wanted: `a` has the transmitter."""
+
+    link: str
+    a: str
+    b: str
+    parameters: LinkParameters
+
+
+class SaeSpec(msgspec.Struct, frozen=True, gc=False):
+    """An SAE of the domain: its name and the site of its KME."""
+
+    name: str
+    site: str
+
+
+class RouteSpec(msgspec.Struct, frozen=True, gc=False):
+    """A row of the name table: names under `prefix` are served by the KME of `site`."""
+
+    prefix: str
+    site: str
+
+
+class SessionSpec(msgspec.Struct, frozen=True, gc=False):
+    """A session that opens at `up`, with its own figures."""
+
+    a: str
+    b: str
+    size_bits: int
+    depth: int
+    rate_keys_per_s: float
+    ttl_s: int
+
+
+class SessionDefaults(msgspec.Struct, frozen=True, gc=False):
+    """The figures of a session that is opened by its first request."""
+
+    size_bits: int
+    depth: int
+    rate_keys_per_s: float
+    ttl_s: int
+
+
+class ConnectivityPolicy(Message, frozen=True, gc=False):
+    """The fibres and channels that exist."""
+
+    arrow: ClassVar[str] = "T4"
+    sent_by: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_MGT,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_CTL,)
+    sites: tuple[str, ...]
+    fibres: tuple[FibreSpec, ...]
+
+
+class ForwardingPolicy(Message, frozen=True, gc=False):
+    """The quantum links that are wanted."""
+
+    arrow: ClassVar[str] = "T4"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_MGT,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_CTL,)
+    sites: tuple[str, ...]
+    links: tuple[LinkSpec, ...]
+
+
+class ServicePolicy(Message, frozen=True, gc=False):
+    """The SAEs, who may pair with whom (unordered pairs), the name table and the sessions wanted."""
+
+    arrow: ClassVar[str] = "T4"
+    sent_by: ClassVar[tuple[End, ...]] = (End.SERVICE_MGT,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.SERVICE_CTL,)
+    sites: tuple[str, ...]
+    saes: tuple[SaeSpec, ...]
+    pairs: tuple[tuple[str, str], ...]
+    routes: tuple[RouteSpec, ...]
+    sessions: tuple[SessionSpec, ...]
+    defaults: SessionDefaults
+
+
+class QueryConnectivity(Message, frozen=True, gc=False):
+    """Ask connectivity control for its state."""
+
+    arrow: ClassVar[str] = "T4"
+    sent_by: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_MGT,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_CTL,)
+
+
+class MediaState(msgspec.Struct, frozen=True, gc=False):
+    """One link's media as control sees them: `granted`, `pending`, `down` or `refused`, and why."""
+
+    link: str
+    state: str
+    reason: str
+
+
+class ConnectivityState(Message, frozen=True, gc=False):
+    """Answer QueryConnectivity; also sent when it changes."""
+
+    arrow: ClassVar[str] = "T4"
+    sent_by: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_CTL,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_MGT,)
+    media: tuple[MediaState, ...]
+
+
+class QueryForwarding(Message, frozen=True, gc=False):
+    """Ask forwarding control for its state."""
+
+    arrow: ClassVar[str] = "T4"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_MGT,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_CTL,)
+
+
+class LinkState(msgspec.Struct, frozen=True, gc=False):
+    """One link: `active`, `passive` (pool only), `pending` or `off` (ETSI GS QKD 015), and why."""
+
+    link: str
+    a: str
+    b: str
+    state: str
+    reason: str
+
+
+class PathState(msgspec.Struct, frozen=True, gc=False):
+    """One path in force: `sites` from `a` to `b`; path 0 and no sites mean that there is none."""
+
+    session: str
+    path: int
+    sites: tuple[str, ...]
+    rate_bps: float
+    reason: str
+
+
+class ForwardingState(Message, frozen=True, gc=False):
+    """Answer QueryForwarding; also sent when it changes. `version` is that of the tables."""
+
+    arrow: ClassVar[str] = "T4"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_CTL,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_MGT,)
+    version: int
+    links: tuple[LinkState, ...]
+    paths: tuple[PathState, ...]
+
+
+class QueryService(Message, frozen=True, gc=False):
+    """Ask service control for its state."""
+
+    arrow: ClassVar[str] = "T4"
+    sent_by: ClassVar[tuple[End, ...]] = (End.SERVICE_MGT,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.SERVICE_CTL,)
+
+
+class UnitState(msgspec.Struct, frozen=True, gc=False):
+    """One service unit: its identifier, its state (design 2.3), its path, and why it starves if it does."""
+
+    session: str
+    unit: str
+    a: str
+    b: str
+    state: str
+    path: int
+    sites: tuple[str, ...]
+    reason: str
+
+
+class ServiceState(Message, frozen=True, gc=False):
+    """Answer QueryService; also sent when it changes."""
+
+    arrow: ClassVar[str] = "T4"
+    sent_by: ClassVar[tuple[End, ...]] = (End.SERVICE_CTL,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.SERVICE_MGT,)
+    units: tuple[UnitState, ...]

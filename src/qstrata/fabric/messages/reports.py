@@ -1,0 +1,93 @@
+"""F4-6, X.tel - X.sdn: aggregates and alarms up, subscriptions and queries down."""
+
+from typing import ClassVar
+
+import msgspec
+
+from qstrata.core.address import End
+from qstrata.fabric.messages.base import CONNECTIVITY_SDN, FORWARDING_SDN, SERVICE_SDN, Message
+from qstrata.fabric.messages.samples import KmeSample, LinkPoolSample, TerminationSample
+
+
+class Alarm(msgspec.Struct, frozen=True, gc=False):
+    """A finding that an operator must see: where, what is missing or wrong, and since when."""
+
+    subject: str
+    channel: str
+    finding: str
+    raised_ps: int
+
+
+class SubscribeService(Message, frozen=True, gc=False):
+    """Ask for a ServiceReport every `period_ps`; 0 asks for one now."""
+
+    arrow: ClassVar[str] = "F4"
+    sent_by: ClassVar[tuple[End, ...]] = SERVICE_SDN
+    sent_to: ClassVar[tuple[End, ...]] = (End.SERVICE_TEL,)
+    period_ps: int
+
+
+class ServiceReport(Message, frozen=True, gc=False):
+    """The last sample of every KME."""
+
+    arrow: ClassVar[str] = "F4"
+    sent_by: ClassVar[tuple[End, ...]] = (End.SERVICE_TEL,)
+    sent_to: ClassVar[tuple[End, ...]] = SERVICE_SDN
+    at_ps: int
+    kmes: tuple[KmeSample, ...]
+
+
+class SubscribeForwarding(Message, frozen=True, gc=False):
+    """Ask for a ForwardingReport every `period_ps`; 0 asks for one now."""
+
+    arrow: ClassVar[str] = "F5"
+    sent_by: ClassVar[tuple[End, ...]] = FORWARDING_SDN
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    period_ps: int
+
+
+class LinkReport(msgspec.Struct, frozen=True, gc=False):
+    """One link as telemetry sees it: the last second's counts, the last block's key rate, both pools.
+
+    `qber` is the error rate in the key basis over the last report period with detections;
+    `key_rate_bps` the length of the last blocks over their duration; `at_ps` the last sample.
+    """
+
+    link: str
+    at_ps: int
+    detections_per_s: float
+    qber: float
+    key_rate_bps: float
+    blocks: int
+    pools: tuple[tuple[str, LinkPoolSample], ...]
+
+
+class ForwardingReport(Message, frozen=True, gc=False):
+    """Every link, and the alarms that stand."""
+
+    arrow: ClassVar[str] = "F5"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    sent_to: ClassVar[tuple[End, ...]] = FORWARDING_SDN
+    at_ps: int
+    links: tuple[LinkReport, ...]
+    alarms: tuple[Alarm, ...]
+
+
+class SubscribeConnectivity(Message, frozen=True, gc=False):
+    """Ask for a ConnectivityReport every `period_ps`; 0 asks for one now."""
+
+    arrow: ClassVar[str] = "F6"
+    sent_by: ClassVar[tuple[End, ...]] = CONNECTIVITY_SDN
+    sent_to: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_TEL,)
+    period_ps: int
+
+
+class ConnectivityReport(Message, frozen=True, gc=False):
+    """The last sample of every termination, and the alarms that stand."""
+
+    arrow: ClassVar[str] = "F6"
+    sent_by: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_TEL,)
+    sent_to: ClassVar[tuple[End, ...]] = CONNECTIVITY_SDN
+    at_ps: int
+    terminations: tuple[TerminationSample, ...]
+    alarms: tuple[Alarm, ...]

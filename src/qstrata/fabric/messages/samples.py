@@ -1,0 +1,162 @@
+"""F7-9, X.res - X.tel: samples up, probes down; each stratum has its own types."""
+
+from typing import ClassVar
+
+import msgspec
+
+from qstrata.core.address import End
+from qstrata.fabric.messages.base import Message
+from qstrata.physics.counts import Counts
+
+
+class ProbeService(Message, frozen=True, gc=False):
+    """Ask the service resources to sample every `period_ps`."""
+
+    arrow: ClassVar[str] = "F7"
+    sent_by: ClassVar[tuple[End, ...]] = (End.SERVICE_TEL,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.SERVICE_RES,)
+    period_ps: int
+
+
+class ProbeForwarding(Message, frozen=True, gc=False):
+    """Ask the forwarding resources to sample every `period_ps`."""
+
+    arrow: ClassVar[str] = "F8"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_RES,)
+    period_ps: int
+
+
+class ProbeConnectivity(Message, frozen=True, gc=False):
+    """Ask the connectivity resources to sample every `period_ps`."""
+
+    arrow: ClassVar[str] = "F9"
+    sent_by: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_TEL,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_RES,)
+    period_ps: int
+
+
+class SessionSample(msgspec.Struct, frozen=True, gc=False):
+    """One session at one KME: keys of the own half that are ready, reserved; keys delivered in all.
+
+    `keys_*` count keys; the account is in bits (design 2.3) and `balanced` says that it adds up.
+    """
+
+    session: str
+    local: str
+    peer: str
+    peer_site: str
+    size_bits: int
+    depth: int
+    keys_ready: int
+    keys_reserved: int
+    keys_from_peer: int
+    keys_delivered: int
+    keys_destroyed: int
+    keys_expired: int
+    refill: str
+
+
+class KmeSample(Message, frozen=True, gc=False):
+    """What a KME holds."""
+
+    arrow: ClassVar[str] = "F7"
+    sent_by: ClassVar[tuple[End, ...]] = (End.SERVICE_RES,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.SERVICE_TEL,)
+    site: str
+    at_ps: int
+    sessions: tuple[SessionSample, ...]
+
+
+class LinkSample(Message, frozen=True, gc=False):
+    """What one end of a link counted in one reporting period."""
+
+    arrow: ClassVar[str] = "F8"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_RES,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    logged: ClassVar[tuple[str, ...]] = ("link", "block")
+    site: str
+    link: str
+    at_ps: int
+    block: int
+    counts: Counts
+
+
+class BlockSample(Message, frozen=True, gc=False):
+    """What one end distilled from one block; `length_bits` 0 means that no key could be had."""
+
+    arrow: ClassVar[str] = "F8"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_RES,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    logged: ClassVar[tuple[str, ...]] = ("link", "block", "length_bits")
+    site: str
+    link: str
+    at_ps: int
+    block: int
+    length_bits: int
+    leakage_bits: int
+    duration_ps: int
+    qber: float
+    provisioned: bool
+
+
+class LinkPoolSample(msgspec.Struct, frozen=True, gc=False):
+    """The account of one link pool at one end, in bits (design 2.3); `owned` of `available` is ours."""
+
+    link: str
+    generated: int
+    provisioned: int
+    available: int
+    owned: int
+    unconfirmed: int
+    in_flight: int
+    relayed: int
+    destroyed: int
+
+
+class RelaySample(Message, frozen=True, gc=False):
+    """What a relay's pools hold, and which forwarding table is in force."""
+
+    arrow: ClassVar[str] = "F8"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_RES,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    site: str
+    at_ps: int
+    table_version: int
+    pools: tuple[LinkPoolSample, ...]
+
+
+class LinkFault(Message, frozen=True, gc=False):
+    """An agent's finding about its link: `channel` names what is missing, empty when it is back."""
+
+    arrow: ClassVar[str] = "F8"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_RES,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    logged: ClassVar[tuple[str, ...]] = ("link", "channel", "raised")
+    site: str
+    link: str
+    at_ps: int
+    channel: str
+    raised: bool
+    finding: str
+
+
+class BearerState(msgspec.Struct, frozen=True, gc=False):
+    """One bearer as a site's instruments see it."""
+
+    link: str
+    bearer: str
+    granted: bool
+    up: bool
+    loss_db: float
+
+
+class TerminationSample(Message, frozen=True, gc=False):
+    """What a termination's instruments see."""
+
+    arrow: ClassVar[str] = "F9"
+    sent_by: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_RES,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.CONNECTIVITY_TEL,)
+    site: str
+    at_ps: int
+    bearers: tuple[BearerState, ...]
