@@ -151,10 +151,12 @@ def _emission_probability(parameters: LinkParameters, photons: int) -> float:
 def _sampling_gap(eps_sec: float, error_share: float, sampled: float, unseen: float) -> float:
     """Return the paper's gamma: how far the unseen part may exceed the sampled error share (equation 5).
 
-    The approximation behind it gives 0 at an error share of 0, whatever the size of the sample; the
-    share is therefore taken as one error in the sample at least.
+    The Gaussian tail behind it fails where only a few errors were seen, and gives 0 for none. The share
+    is therefore taken as ln(21/eps_sec) errors in the smaller part at least: so many can hide with
+    probability eps_sec/21 from a sample that shows none.
     """
-    share = min(0.5, max(error_share, 1.0 / sampled))
+    hidden = math.log(FAILURE_TERMS / eps_sec) / min(sampled, unseen)
+    share = min(0.5, max(error_share, hidden))
     variance = share * (1.0 - share)
     spread = (sampled + unseen) / (sampled * unseen)
     odds = math.log2(spread / variance * (FAILURE_TERMS / eps_sec) ** 2)
