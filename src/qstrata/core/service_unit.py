@@ -1,9 +1,9 @@
 """The service unit's identifier: endpoints with their pairing tokens, and a lifecycle, without direction.
 
 It has one canonical form, whatever the order in which endpoints and parameters were given: endpoints sorted
-by their text, q-parameters sorted by key, the lifecycle last. Equality, text and digest follow from that form,
-so both ends and every hop hold the same identifier. Source: the multiplane draft, "The Service Unit Concept in
-QKD Networks".
+by their text, q-parameters sorted by key, the lifecycle last. Equality, text and digest follow from that
+form, so both ends and every hop hold the same identifier. Source: the multiplane draft, "The Service Unit
+Concept in QKD Networks".
 """
 
 import hashlib
@@ -42,8 +42,8 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,14}")
 class Lifecycle(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Hold the lifecycle of a unit: how much it is and until when it lives.
 
-    `size`: what is shared, in bits for keys (see `key_size_bits`). Exactly one of `valid_until` (seconds since
-    the Unix epoch) and `ttl` (seconds from set-up). `other`: further q-parameters, values kept, sorted by key.
+    `size`: what is shared, in bits for keys (see `key_size_bits`). Exactly one of `valid_until` (seconds
+    since the Unix epoch) and `ttl` (seconds from set-up). `other`: further q-parameters, sorted by key.
     Numbers have 1 to 15 decimal digits. Raises InputError for a part missing, doubled or out of range.
     """
 
@@ -123,7 +123,7 @@ class Lifecycle(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 class ServiceUnitId(msgspec.Struct, frozen=True, dict=True):
-    """Identify a unit by its endpoints (2 to MAX_ENDPOINTS, repeats allowed) and lifecycle, without direction.
+    """Identify a unit by 2 to MAX_ENDPOINTS endpoints (repeats allowed) and a lifecycle, undirected.
 
     Two are equal when every part is: names, pairing tokens, further parameters, lifecycle. In a proposal an
     endpoint may still lack its token. Raises InputError for an endpoint in another namespace than the
@@ -188,13 +188,15 @@ def pairing_token(endpoint: Urn) -> str | None:
 
 
 def with_nonce(endpoint: Urn, token: str) -> Urn:
-    """Give the endpoint this pairing token as `nonce`, behind its other parameters, instead of any it had.
+    """Give the endpoint this pairing token as `nonce`, in the place of the one it had, else at the end.
 
     Raises InputError for a token that is empty or that a q-component cannot hold.
     """
-    pairing_token(endpoint)
-    others = [pair for pair in endpoint.q_pairs if pair[0] not in _TOKEN_KEYS]
-    made = endpoint.with_q([*others, ("nonce", token)])
+    nonce: Pair = ("nonce", token)
+    if pairing_token(endpoint) is None:
+        made = endpoint.with_q([*endpoint.q_pairs, nonce])
+    else:
+        made = endpoint.with_q(nonce if pair[0] in _TOKEN_KEYS else pair for pair in endpoint.q_pairs)
     pairing_token(made)
     return made
 

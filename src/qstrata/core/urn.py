@@ -1,10 +1,10 @@
 """Names of the network: URNs as RFC 8141 writes them, compared, nested and looked up by prefix.
 
 A URN keeps its text byte for byte. Two comparisons live apart: `==` is on the text, `equivalent` on the
-assigned name alone, which is what routing, policy and prefixes use. The identity of a service unit, which also
-needs the q-component, is in `qstrata.core.service_unit`. The `&` and `=` inside a q-component are a convention
-of this system; RFC 8141 gives the q-component no inner structure. Namespace ids are checked for syntax only:
-which prefixes are kept for registries (RFC 8141, 5.1 and 5.2) concerns registration, not parsing.
+assigned name alone, which is what routing, policy and prefixes use. The identity of a service unit, which
+also needs the q-component, is in `qstrata.core.service_unit`. The `&` and `=` inside a q-component are a
+convention of this system; RFC 8141 gives the q-component no inner structure. Namespace ids are checked for
+syntax only: prefixes kept for registries (RFC 8141, 5.1 and 5.2) concern registration, not parsing.
 """
 
 import re
