@@ -6,7 +6,7 @@ ARGS ?=
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 RUNTIME := $(VENV)/.runtime-ready
 DEV := $(VENV)/.dev-ready
 SOURCES := pyproject.toml requirements/runtime.lock
@@ -28,7 +28,7 @@ check: $(DEV) ## Lint, format, types, import contracts, ratchets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src tools
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/ratchets.py
 
 campaign: $(DEV) ## Run the long campaigns: full crash sweep, kills, lateness
