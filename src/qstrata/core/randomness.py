@@ -22,7 +22,8 @@ def stream(seed: int, *names: str | int) -> np.random.Generator:
     no other stream.
     """
     label = "\x00".join(str(name) for name in (seed, *names)).encode()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(blake2b(label, digest_size=16).digest(), "big")))
+    seed_of_stream = int.from_bytes(blake2b(label, digest_size=16).digest(), "big")
+    return np.random.Generator(np.random.PCG64(seed_of_stream))
 
 
 class SystemRandom:

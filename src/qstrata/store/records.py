@@ -205,7 +205,7 @@ class BatchState(enum.Enum):
 
 
 class BatchRecord(Record, frozen=True, kw_only=True):
-    """The keys that one transfer carries, at their owner KME; kept while a key lives or the void is unsaid."""
+    """The keys that one transfer carries, at their owner KME; kept while a key lives or a void is unsaid."""
 
     kind: ClassVar[str] = "batch"
 
