@@ -7,7 +7,7 @@ of a run but these and the clients' histories. Every line is `[time_ps, sequence
 from qstrata.core.effects import LogEntry
 
 
-class Carried(LogEntry, frozen=True, array_like=True, gc=False, tag="msg"):
+class Carried(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="msg"):
     """A message: `outcome` is `sent`, or why it was dropped; `due_ps` its delivery; `ids` its log fields."""
 
     arrow: str
@@ -19,7 +19,7 @@ class Carried(LogEntry, frozen=True, array_like=True, gc=False, tag="msg"):
     ids: tuple[int | str, ...]
 
 
-class Durable(LogEntry, frozen=True, array_like=True, gc=False, tag="durable"):
+class Durable(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="durable"):
     """A row became durable at a node; `op` is `put` or `drop`, `fields` the record's log fields."""
 
     node: str
@@ -29,7 +29,7 @@ class Durable(LogEntry, frozen=True, array_like=True, gc=False, tag="durable"):
     fields: tuple[int | str, ...]
 
 
-class PadUsed(LogEntry, frozen=True, array_like=True, gc=False, tag="pad"):
+class PadUsed(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="pad"):
     """The cipher routine used pad bits: `use` is `mask` or `unmask`; `digest` identifies the pad bits."""
 
     site: str
@@ -42,7 +42,7 @@ class PadUsed(LogEntry, frozen=True, array_like=True, gc=False, tag="pad"):
     digest: str
 
 
-class BlockHeld(LogEntry, frozen=True, array_like=True, gc=False, tag="block"):
+class BlockHeld(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="block"):
     """A relay took a link block into its pool."""
 
     site: str
@@ -53,7 +53,7 @@ class BlockHeld(LogEntry, frozen=True, array_like=True, gc=False, tag="block"):
     digest: str
 
 
-class KeyHeld(LogEntry, frozen=True, array_like=True, gc=False, tag="key"):
+class KeyHeld(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="key"):
     """A KME took a key into its store: drawn here (`own` 1) or placed by its owner."""
 
     site: str
@@ -65,7 +65,7 @@ class KeyHeld(LogEntry, frozen=True, array_like=True, gc=False, tag="key"):
     digest: str
 
 
-class Answered(LogEntry, frozen=True, array_like=True, gc=False, tag="answer"):
+class Answered(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="answer"):
     """A KME answered an SAE with a key: `verb` is `enc` or `dec`."""
 
     site: str
@@ -74,7 +74,7 @@ class Answered(LogEntry, frozen=True, array_like=True, gc=False, tag="answer"):
     key_id: str
 
 
-class Settled(LogEntry, frozen=True, array_like=True, gc=False, tag="settled"):
+class Settled(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="settled"):
     """Follower and owner agree on a block's account up to `position` (design 2.3, watermark)."""
 
     site: str
@@ -85,7 +85,7 @@ class Settled(LogEntry, frozen=True, array_like=True, gc=False, tag="settled"):
     destroyed: int
 
 
-class Scanned(LogEntry, frozen=True, array_like=True, gc=False, tag="leak"):
+class Scanned(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="leak"):
     """In a checked run: key bytes of the run were found in a body on an arrow that never carries any."""
 
     arrow: str
@@ -94,14 +94,14 @@ class Scanned(LogEntry, frozen=True, array_like=True, gc=False, tag="leak"):
     type: str
 
 
-class NodeEvent(LogEntry, frozen=True, array_like=True, gc=False, tag="node"):
+class NodeEvent(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="node"):
     """A node crashed or started."""
 
     node: str
     event: str
 
 
-class Sampled(LogEntry, frozen=True, array_like=True, gc=False, tag="account"):
+class Sampled(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="account"):
     """The account of a ledger at one instant, in bits: name, then the terms of the conservation law."""
 
     site: str
