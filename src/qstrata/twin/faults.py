@@ -1,0 +1,81 @@
+"""The faults that stand in the world: what may be injected, where, and how much."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from qstrata.core.errors import InputError
+from qstrata.fabric.messages.lab import Fault
+
+CUT, LOSS, INTERCEPT = "cut", "loss", "intercept-resend"
+KINDS = (CUT, INTERCEPT, LOSS)
+LOSS_MAX_DB = 200.0
+_SHOWN = 8
+
+
+def suggestion(wrong: str, known: Sequence[str]) -> str:
+    """Say what exists instead of `wrong`, the likeliest first; at most eight names."""
+    close = get_close_matches(wrong, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"{hint}there are: {', '.join(known[:_SHOWN])}{more}"
+
+
+class FaultBook:
+    """Keep the standing faults, at most one of each kind and target.
+
+    `fibres`: fibre bearer of each link by link name, in order; a fault on either name is one on the fibre.
+    `channels`: the other bearers that can be cut.
+    """
+
+    def __init__(self, fibres: dict[str, str], channels: Sequence[str]) -> None:
+        self._fibres = fibres
+        self._on_light = tuple(fibres.values())
+        self._cuttable = (*self._on_light, *channels)
+        self._standing: dict[tuple[str, str], Fault] = {}
+
+    @property
+    def standing(self) -> tuple[Fault, ...]:
+        """Return the faults that stand, in the order in which they were first injected."""
+        return tuple(self._standing.values())
+
+    def amount(self, kind: str, target: str) -> float:
+        """Return how much of a fault stands at a bearer; 0 where it does not."""
+        fault = self._standing.get((kind, target))
+        return fault.amount if fault else 0.0
+
+    def inject(self, kind: str, target: str, amount: float, now: int) -> str:
+        """Let a fault stand, or change its amount, and return the bearer that it is on.
+
+        `amount`: extra dB (0 to 200) for loss, share (0 to 1) for intercept-resend, not used for a cut.
+        Raises InputError that names what exists for an unknown kind or target or an amount out of range.
+        """
+        bearer = self._bearer(kind, target)
+        limit = {LOSS: LOSS_MAX_DB, INTERCEPT: 1.0}.get(kind)
+        if limit is None:
+            amount = 1.0
+        elif not 0.0 <= amount <= limit:
+            unit = "dB" if kind == LOSS else "of the pulses"
+            raise InputError(f"{kind} on {target}: {amount:g} is no amount: give 0 to {limit:g} {unit}")
+        before = self._standing.get((kind, bearer))
+        self._standing[kind, bearer] = Fault(kind, bearer, amount, before.since_ps if before else now)
+        return bearer
+
+    def heal(self, kind: str, target: str) -> str:
+        """End a fault and return the bearer that it was on.
+
+        Raises InputError that names what exists for an unknown kind or target or a fault that does not stand.
+        """
+        bearer = self._bearer(kind, target)
+        if self._standing.pop((kind, bearer), None) is None:
+            faults = ", ".join(f"{fault.kind} on {fault.target}" for fault in self.standing) or "none"
+            raise InputError(f"there is no {kind} on {target} to heal; faults that stand: {faults}")
+        return bearer
+
+    def _bearer(self, kind: str, target: str) -> str:
+        if kind not in KINDS:
+            raise InputError(f"no fault is called {kind!r}: {suggestion(kind, KINDS)}")
+        bearer = self._fibres.get(target, target)
+        known = self._cuttable if kind == CUT else self._on_light
+        if bearer not in known:
+            raise InputError(f"{kind} has no target {target!r}: {suggestion(target, known)}")
+        return bearer
