@@ -273,3 +273,46 @@ class KeyRecord(Record, frozen=True, kw_only=True):
             self.state.value,
             *self.delivered_to,
         )
+
+
+class PoolTotals(Record, frozen=True, kw_only=True):
+    """What the settled blocks of a link that are no longer kept one by one add up to, in bits."""
+
+    kind: ClassVar[str] = "pool-totals"
+
+    link: str
+    generated: int = 0
+    provisioned: int = 0
+    relayed: int = 0
+    destroyed: int = 0
+
+    @property
+    def key(self) -> str:
+        """Return the link."""
+        return self.link
+
+    @property
+    def logged(self) -> tuple[int | str, ...]:
+        """Return the totals."""
+        return (self.link, self.generated, self.provisioned, self.relayed, self.destroyed)
+
+
+class KeyTotals(Record, frozen=True, kw_only=True):
+    """What the finished keys of a session that are no longer kept one by one add up to, in bits."""
+
+    kind: ClassVar[str] = "key-totals"
+
+    session: str
+    delivered: int = 0
+    destroyed: int = 0
+    expired: int = 0
+
+    @property
+    def key(self) -> str:
+        """Return the session's id."""
+        return self.session
+
+    @property
+    def logged(self) -> tuple[int | str, ...]:
+        """Return the totals."""
+        return (self.session, self.delivered, self.destroyed, self.expired)

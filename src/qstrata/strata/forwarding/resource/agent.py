@@ -1,0 +1,324 @@
+"""The agent of one link end (the draft's KMA): it runs the device and distils blocks of counts.
+
+It is stateless: the device holds closed blocks until they are discarded, the relay of its site
+acknowledges what it has durably taken over, and everything in between is asked again by id.
+"""
+
+import msgspec
+
+from qstrata.core.address import Address, End
+from qstrata.core.effects import Effect, Effects, Send, Timer
+from qstrata.core.secrets import KeyMaterial
+from qstrata.core.time import PS_PER_S
+from qstrata.fabric.messages.attachment import Attach, Attached, Detached, Light
+from qstrata.fabric.messages.connectivity_control import LinkBearers
+from qstrata.fabric.messages.device import (
+    Bits,
+    BlockClosed,
+    CountsReport,
+    Discard,
+    Measure,
+    NothingToRead,
+    PrepareAndSend,
+    Read,
+    Started,
+    Tick,
+)
+from qstrata.fabric.messages.east_west import BlockLost, Distil, HandOver, HandOverDone
+from qstrata.fabric.messages.forwarding_control import (
+    ActivateLink,
+    AgentHello,
+    DeactivateLink,
+    LinkStatus,
+    ReportResources,
+)
+from qstrata.fabric.messages.samples import BlockSample, LinkFault, LinkSample, ProbeForwarding
+from qstrata.fabric.port import Port
+from qstrata.kernel.element import Element
+from qstrata.physics.counts import Counts
+from qstrata.physics.finite_key import key_length_bits
+
+OPEN_BLOCKS_MAX = 8
+ANSWERED_BLOCKS_KEPT = 16
+
+
+class AgentFigures(msgspec.Struct, frozen=True):
+    """The agent's periods in picoseconds: reports, retries, and when a silent peer is an alarm."""
+
+    tick_ps: int = PS_PER_S
+    retry_ps: int = 2 * PS_PER_S
+    silent_ps: int = 5 * PS_PER_S
+
+
+class OpenBlock:
+    """A closed block of the device that is not yet in the relay's pool."""
+
+    __slots__ = ("bits", "counts", "estimate_qber", "leakage", "length", "provisioned", "since_ps")
+
+    def __init__(self, counts: Counts, provisioned_bits: int, now: int) -> None:
+        self.counts = counts
+        self.provisioned = provisioned_bits > 0
+        self.length = provisioned_bits
+        self.leakage = 0
+        self.estimate_qber = 0.0
+        self.bits: KeyMaterial | None = None
+        self.since_ps = now
+
+
+class AgentElement(Element):
+    """Run one end of one link; `controller` is forwarding.ctl, `device` the own device in the world."""
+
+    def __init__(
+        self,
+        address: Address,
+        port: Port,
+        link: str,
+        peer: Address,
+        channel: str,
+        device: Address,
+        controller: Address,
+        figures: AgentFigures | None = None,
+    ) -> None:
+        super().__init__(address)
+        self._link = link
+        self._channel = channel
+        self._port = port
+        self._figures = figures or AgentFigures()
+        site = address.site
+        self._peer = port.bind(peer, channel)
+        self._device = port.bind(device)
+        self._controller = port.bind(controller)
+        self._relay = port.bind(Address(End.FORWARDING_RES, address.domain, site, "relay"))
+        self._termination = port.bind(Address(End.CONNECTIVITY_RES, address.domain, site, "termination"))
+        self._bearers: LinkBearers | None = None
+        self._active: ActivateLink | None = None
+        self._started = ""
+        self._run = ""
+        self._open: dict[int, OpenBlock] = {}
+        self._answers: dict[int, Counts] = {}
+        self._telemetry: Address | None = None
+        self._light = True
+        self._silent = False
+        self._register()
+
+    def _register(self) -> None:
+        for kind, handler in (
+            (Attached, self._attached),
+            (Detached, self._detached),
+            (Light, self._lit),
+            (ActivateLink, self._activate),
+            (DeactivateLink, self._deactivate),
+            (ReportResources, self._reported),
+            (ProbeForwarding, self._probe),
+            (Started, self._on_started),
+            (CountsReport, self._counted),
+            (BlockClosed, self._closed),
+            (Distil, self._distil),
+            (Bits, self._read),
+            (NothingToRead, self._nothing),
+            (HandOverDone, self._handed_over),
+        ):
+            self.on(kind, handler)
+
+    def start(self, now: int) -> Effects:
+        """Say hello, ask for the link's bearers, and begin to retry what stays unanswered."""
+        return self._retry(now)
+
+    def _retry(self, now: int) -> Effects:
+        effects: list[Effect] = [Timer(now + self._figures.retry_ps, self._retry)]
+        if self._bearers is None:
+            effects.append(Send(self._termination, Attach(self._link)))
+        if self._active is None:
+            effects.append(Send(self._controller, AgentHello(self.address.site, self._link)))
+        if self._run and self._started != self._run:
+            effects += self._instruct()
+        for number, block in list(self._open.items()):
+            effects += self._push(number, block, now)
+        return effects
+
+    def _attached(self, message: Attached, sender: Address, now: int) -> Effects:
+        if message.bearers.link != self._link:
+            return []
+        self._bearers = message.bearers
+        return self._begin(now)
+
+    def _detached(self, message: Detached, sender: Address, now: int) -> Effects:
+        if message.link != self._link:
+            return []
+        self._bearers = None
+        return self._stop(now)
+
+    def _activate(self, message: ActivateLink, sender: Address, now: int) -> Effects:
+        self._active = message
+        return [*self._begin(now), self._status()]
+
+    def _deactivate(self, message: DeactivateLink, sender: Address, now: int) -> Effects:
+        self._active = None
+        return self._stop(now)
+
+    def _begin(self, now: int) -> Effects:
+        if self._bearers is None or self._active is None or self._run:
+            return []
+        self._run = f"{self.address.site}/{self._link}/run/{now}"
+        return self._instruct()
+
+    def _instruct(self) -> Effects:
+        transmitter = self._active is not None and self._active.transmitter
+        go = PrepareAndSend(self._run) if transmitter else Measure(self._run)
+        tick = Tick(f"{self._run}/tick", self._figures.tick_ps)
+        return [Send(self._device, tick), Send(self._device, go)]
+
+    def _stop(self, now: int) -> Effects:
+        if not self._run:
+            return []
+        stop = Discard(f"{self._run}/stop", -1)
+        self._run = ""
+        return [Send(self._device, stop)]
+
+    def _on_started(self, message: Started, sender: Address, now: int) -> Effects:
+        if message.instruction == self._run and self._started != self._run:
+            self._started = self._run
+            return [self._status()]
+        return []
+
+    def _status(self) -> Send:
+        status = "dark" if not self._light else "silent" if self._silent else "active"
+        if self._started != self._run or not self._run:
+            status = "starting"
+        return Send(self._controller, LinkStatus(self.address.site, self._link, status))
+
+    def _reported(self, message: ReportResources, sender: Address, now: int) -> Effects:
+        hello = AgentHello(self.address.site, self._link)
+        return [Send(self._controller, hello), self._status()]
+
+    def _lit(self, message: Light, sender: Address, now: int) -> Effects:
+        if message.link != self._link or self._bearers is None:
+            return []
+        if message.bearer == self._bearers.fibre:
+            self._light = message.up
+            return [self._status()]
+        return []
+
+    def _probe(self, message: ProbeForwarding, sender: Address, now: int) -> Effects:
+        self._telemetry = sender
+        return []
+
+    def _counted(self, message: CountsReport, sender: Address, now: int) -> Effects:
+        sample = LinkSample(self.address.site, self._link, now, message.block, message.counts)
+        return self._to_telemetry(sample)
+
+    def _to_telemetry(self, sample: LinkSample | BlockSample | LinkFault) -> Effects:
+        return [Send(self._port.bind(self._telemetry), sample)] if self._telemetry is not None else []
+
+    def _closed(self, message: BlockClosed, sender: Address, now: int) -> Effects:
+        if message.block in self._open:
+            return []
+        block = OpenBlock(message.counts, message.provisioned_bits, now)
+        self._open[message.block] = block
+        effects: list[Effect] = []
+        if len(self._open) > OPEN_BLOCKS_MAX:
+            effects += self._lose(next(iter(self._open)))
+        return [*effects, *self._push(message.block, block, now, first=True)]
+
+    def _push(self, number: int, block: OpenBlock, now: int, first: bool = False) -> Effects:
+        if block.bits is not None:
+            return [self._hand_over(number, block)]
+        if block.length:
+            return [Send(self._device, self._read_instruction(number, block))]
+        if not first and not self._silent and now - block.since_ps >= self._figures.silent_ps:
+            self._silent = True
+            finding = f"no answer to block {number} on the distillation channel"
+            fault = LinkFault(self.address.site, self._link, now, self._channel, True, finding)
+            return [self._ask(number, block), self._status(), *self._to_telemetry(fault)]
+        return [self._ask(number, block)]
+
+    def _ask(self, number: int, block: OpenBlock) -> Send:
+        return Send(self._peer, Distil(self._link, number, block.counts, False))
+
+    def _distil(self, message: Distil, sender: Address, now: int) -> Effects:
+        effects = list(self._heard(now))
+        block = self._open.get(message.block)
+        own = block.counts if block is not None else self._answers.get(message.block)
+        if own is None:
+            return effects
+        if not message.answer:
+            effects.append(Send(self._peer, Distil(self._link, message.block, own, True)))
+        if block is not None and not block.length:
+            effects += self._estimate(message.block, block, message.counts, now)
+        return effects
+
+    def _heard(self, now: int) -> Effects:
+        if not self._silent:
+            return []
+        self._silent = False
+        fault = LinkFault(self.address.site, self._link, now, self._channel, False, "the peer is heard again")
+        return [self._status(), *self._to_telemetry(fault)]
+
+    def _estimate(self, number: int, block: OpenBlock, peer: Counts, now: int) -> Effects:
+        if self._active is None:
+            return []
+        estimate = key_length_bits(block.counts, self._active.parameters)
+        length = estimate.length_bits // 8 * 8 if peer == block.counts else 0
+        block.leakage = int(estimate.leakage_bits)
+        block.estimate_qber = estimate.qber or 0.0
+        self._answer_later(number, block.counts)
+        if not length:
+            sample = self._block_sample(number, block, 0, now)
+            return [*self._lose(number), *self._to_telemetry(sample)]
+        block.length = length
+        return [Send(self._device, self._read_instruction(number, block))]
+
+    def _answer_later(self, number: int, counts: Counts) -> None:
+        self._answers[number] = counts
+        if len(self._answers) > ANSWERED_BLOCKS_KEPT:
+            del self._answers[next(iter(self._answers))]
+
+    def _read_instruction(self, number: int, block: OpenBlock) -> Read:
+        return Read(f"{self.address.site}/{self._link}/read/{number}", number, block.length)
+
+    def _read(self, message: Bits, sender: Address, now: int) -> Effects:
+        block = self._open.get(message.block)
+        if block is None or block.bits is not None:
+            return []
+        block.bits = message.bits
+        return [self._hand_over(message.block, block)]
+
+    def _hand_over(self, number: int, block: OpenBlock) -> Send:
+        assert block.bits is not None
+        bearer = self._bearers.fibre if self._bearers is not None else ""
+        qber_ppm = round(block.estimate_qber * 1e6)
+        return Send(
+            self._relay, HandOver(self._link, number, block.bits, bearer, qber_ppm, block.provisioned)
+        )
+
+    def _nothing(self, message: NothingToRead, sender: Address, now: int) -> Effects:
+        return self._lose(message.block) if message.block in self._open else []
+
+    def _lose(self, number: int) -> Effects:
+        del self._open[number]
+        discard = Discard(f"{self.address.site}/{self._link}/discard/{number}", number)
+        return [Send(self._device, discard), Send(self._relay, BlockLost(self._link, number))]
+
+    def _handed_over(self, message: HandOverDone, sender: Address, now: int) -> Effects:
+        block = self._open.pop(message.block, None)
+        if block is None:
+            return []
+        sample = self._block_sample(message.block, block, block.length, now)
+        discard = Discard(f"{self.address.site}/{self._link}/discard/{message.block}", message.block)
+        return [Send(self._device, discard), *self._to_telemetry(sample)]
+
+    def _block_sample(self, number: int, block: OpenBlock, length: int, now: int) -> BlockSample:
+        pulses = block.counts.pulses
+        rate = self._active.parameters.pulse_rate_hz if self._active is not None else 0.0
+        duration_ps = round(pulses / rate * PS_PER_S) if rate else 0
+        return BlockSample(
+            site=self.address.site,
+            link=self._link,
+            at_ps=now,
+            block=number,
+            length_bits=length,
+            leakage_bits=block.leakage,
+            duration_ps=duration_ps,
+            qber=block.estimate_qber,
+            provisioned=block.provisioned,
+        )
