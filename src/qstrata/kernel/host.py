@@ -119,22 +119,17 @@ class Host:
         for effect in effects:
             if not life.alive:
                 return
-            kind = type(effect)
-            if kind is Send:
-                self._send(effect.to, effect.message, life.node, now)  # type: ignore[union-attr]
-            elif kind is Timer:
-                self._queue.push(effect.due_ps, self._resume, life, effect.then)  # type: ignore[union-attr]
+            if isinstance(effect, Send):
+                self._send(effect.to, effect.message, life.node, now)
+            elif isinstance(effect, Timer):
+                self._queue.push(effect.due_ps, self._resume, life, effect.then)
             elif isinstance(effect, Commit):
                 done = partial(self._on_durable, life, effect.changes, effect.then)
                 self._commit(life.node, effect.changes, done, now)
             elif isinstance(effect, Note):
                 self._note(effect.entry, now)
-            elif isinstance(effect, SetBearer):
-                self._set_bearer(effect, now)
             else:
-                raise InternalError(
-                    f"an element on node {life.node} asked for {kind.__name__}: not an effect"
-                )
+                self._set_bearer(effect, now)
 
     def _on_durable(self, life: _Life, changes: Changes, then: Then | None) -> None:
         queue = self._queue
