@@ -17,6 +17,8 @@ from qstrata.twin.sampling import cell_probabilities, draw_counts, phase_ps, pul
 WINDOWS_AHEAD = 64
 """At most so many reports are drawn ahead, in one draw."""
 
+_NOTHING = zero()
+
 
 class Window(msgspec.Struct, frozen=True):
     """Hold what one report tells; `total` is that of the whole block where this window ends it."""
@@ -55,8 +57,8 @@ class LinkRun:
         self._phase_ps = phase_ps(name, period_ps)
         self._mark_ps = 0
         self._offset_ps = 0
-        self._carry = zero()
-        self._total = zero()
+        self._carry = _NOTHING
+        self._total = _NOTHING
         self._revision = 0
         self._generator: np.random.Generator | None = None
         self._windows: deque[tuple[int, Counts]] = deque()
@@ -84,8 +86,9 @@ class LinkRun:
         if not self._windows:
             self._draw_ahead()
         step_ps, counts = self._windows.popleft()
-        counts = add(self._carry, counts)
-        self._carry = zero()
+        if self._carry is not _NOTHING:
+            counts = add(self._carry, counts)
+            self._carry = _NOTHING
         self._total = add(self._total, counts)
         self._offset_ps += step_ps
         self._mark_ps = self.next_ps
@@ -94,7 +97,7 @@ class LinkRun:
             closed = Window(self.block, counts, self._total)
             self.block += 1
             self._offset_ps = self._revision = 0
-            self._total = zero()
+            self._total = _NOTHING
             self._generator = None
         self.next_ps = self._window_end(self._mark_ps, self._offset_ps)
         return closed

@@ -19,6 +19,19 @@ from qstrata.physics.parameters import LinkParameters
 _MILLI = 1000
 
 
+def _to_row(counts: Counts) -> list[int]:
+    return [*counts.sent, *counts.n[0], *counts.n[1], *counts.m[0], *counts.m[1], counts.detections]
+
+
+def _to_counts(*row: int) -> Counts:
+    s0, s1, s2, z0, z1, z2, x0, x1, x2, a0, a1, a2, b0, b1, b2, detections = row
+    return Counts((s0, s1, s2), ((z0, z1, z2), (x0, x1, x2)), ((a0, a1, a2), (b0, b1, b2)), detections)
+
+
+_TALLY = np.array([_to_row(counts_from_outcomes(cell.reshape(3, 6))) for cell in np.eye(18, dtype=np.int64)])
+"""What one pulse in each of the 18 cells adds to each figure of `Counts`; shape (18, 16)."""
+
+
 def pulses_before(pulse_rate_hz: float, running_ps: int) -> int:
     """Return how many pulses a source has sent after `running_ps` of running, rounded down.
 
@@ -42,7 +55,7 @@ def draw_counts(
 ) -> list[Counts]:
     """Draw the counts of each stretch of `pulses`, in one vectorised multinomial."""
     drawn = generator.multinomial(np.asarray(pulses, dtype=np.int64), cells)
-    return [counts_from_outcomes(outcomes) for outcomes in drawn.reshape(-1, 3, 6)]
+    return [_to_counts(*row) for row in (drawn @ _TALLY).tolist()]
 
 
 def disturbed(parameters: LinkParameters, extra_loss_db: float, share: float, cut: bool) -> LinkParameters:

@@ -1,0 +1,52 @@
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from qstrata.core.randomness import stream
+from qstrata.core.time import PS_PER_S
+from qstrata.physics.counts import counts_from_outcomes, expected_counts, outcome_probabilities, zero
+from qstrata.physics.profiles import profile
+from qstrata.twin.sampling import cell_probabilities, disturbed, draw_counts, phase_ps, pulses_before
+
+LINK = profile().link_parameters(6.0)
+
+
+def test_pulses_of_adjacent_stretches_add_up_to_those_of_the_whole():
+    cuts = [0, 1, 9_999, 10_000, 123_456_789, PS_PER_S, 3 * PS_PER_S + 7]
+    parts = [pulses_before(100e6, end) - pulses_before(100e6, start) for start, end in pairwise(cuts)]
+    assert sum(parts) == pulses_before(100e6, cuts[-1]) == 300_000_000
+    assert pulses_before(0.5, 4 * PS_PER_S) == 2
+
+
+def test_links_report_at_instants_of_their_own():
+    phases = {phase_ps(f"link{number}", PS_PER_S) for number in range(100)}
+    assert len(phases) == 100
+    quarters = [sum(4 * phase // PS_PER_S == quarter for phase in phases) for quarter in range(4)]
+    assert min(quarters) > 10
+    assert phase_ps("a-b", PS_PER_S) == phase_ps("a-b", PS_PER_S)
+
+
+def test_behind_a_cut_fibre_only_background_clicks_and_half_of_it_is_wrong():
+    cells = outcome_probabilities(disturbed(LINK, 3.0, 0.5, cut=True))
+    assert cells[:, :5].sum() == pytest.approx(LINK.y0)
+    assert cells[:, 1].sum() / cells[:, :2].sum() == pytest.approx(0.5)
+
+
+def test_extra_loss_adds_to_that_of_the_fibre():
+    assert disturbed(LINK, 3.5, 0.0, cut=False) == profile().link_parameters(9.5)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+def test_intercepting_a_share_adds_a_quarter_of_it_to_the_error_rate_of_a_clean_link(share):
+    clean = msgspec.structs.replace(LINK, e_d=0.0, y0=0.0)
+    mean = expected_counts(disturbed(clean, 0.0, share, cut=False), 1e9)
+    assert mean.m[0][0] / mean.n[0][0] == pytest.approx(share / 4)
+
+
+def test_drawn_stretches_are_summed_up_as_the_formula_module_sums_outcomes():
+    cells = cell_probabilities(LINK)
+    outcomes = stream(3, "draw").multinomial([10**8, 0, 10**6], cells).reshape(-1, 3, 6)
+    drawn = draw_counts(stream(3, "draw"), cells, (10**8, 0, 10**6))
+    assert drawn == [counts_from_outcomes(each) for each in outcomes]
+    assert drawn[1] == zero()
