@@ -24,7 +24,7 @@ BLOCKS_BEHIND = 16
 
 
 class Block:
-    """One link block: its durable account, its bits while they may be needed, and what is known of the peer."""
+    """One link block: its account, its bits while they may be needed, and what is known of the peer."""
 
     __slots__ = ("bits", "confirmed", "giving", "state")
 

@@ -1,0 +1,1 @@
+"""Service resources: the KME of a site, its key store and its delivery to SAEs."""

@@ -1,0 +1,204 @@
+"""Delivery of keys to SAEs: at most once a side, and durable before it is visible.
+
+The owner KME hands a key out by `enc`, the other by `dec`; where both SAEs are attached here, this
+KME does both. A refused request consumes nothing.
+"""
+
+from collections.abc import Sequence
+
+from qstrata.core.address import Address
+from qstrata.core.effects import Commit, Drop, Effects, Note, Put, Send
+from qstrata.core.secrets import KeyMaterial
+from qstrata.fabric.log import Answered
+from qstrata.fabric.messages.delivery import (
+    AskStatus,
+    DecKeys,
+    DeliveredKey,
+    EncKeys,
+    Fault,
+    KeysDelivered,
+    PairStatus,
+    RequestRefused,
+)
+from qstrata.store.records import KeyRecord, KeyState
+from qstrata.strata.service.resource.keystore import KeyStore
+from qstrata.strata.service.resource.refill import Refill
+from qstrata.strata.service.resource.session import Session
+
+NOT_FOUND = "one or more keys specified are not found on KME"
+"""ETSI GS QKD 014 V1.1.1, 6.4."""
+
+
+class Delivery:
+    """Answer the requests of one KME's SAEs."""
+
+    def __init__(self, store: KeyStore, refill: Refill) -> None:
+        self._store = store
+        self._refill = refill
+        refill.deliver = self._on_demand
+
+    def status(self, message: AskStatus, sender: Address, now: int) -> Effects:
+        """Answer how a pair stands; an allowed pair without a session has an empty one."""
+        refusal = self._not_allowed(message.sae, message.peer)
+        if refusal is not None:
+            return self._refuse(message.request, sender, *refusal)
+        session = self._open_session(message.sae, message.peer, now)
+        record = session.record if session is not None else None
+        figures = self._store.figures
+        answer = PairStatus(
+            request=message.request,
+            session=record.session if record is not None else "",
+            site=self._store.site,
+            peer_site=self._store.saes[message.peer].site,
+            size_bits=record.size_bits if record is not None else 0,
+            stored=len(session.ready) if session is not None else 0,
+            capacity=record.depth if record is not None else 0,
+            max_per_request=figures.keys_per_request_max,
+            max_size_bits=figures.key_size_max,
+            min_size_bits=figures.key_size_min,
+        )
+        return [Send(self._store.port.bind(sender), answer)]
+
+    def enc(self, message: EncKeys, sender: Address, now: int) -> Effects:
+        """Hand out new keys for a pair: own keys that are ready at both KMEs."""
+        refusal = self._not_allowed(message.sae, message.peer) or self._out_of_range(message)
+        if refusal is not None:
+            return self._refuse(message.request, sender, *refusal)
+        session = self._open_session(message.sae, message.peer, now)
+        if session is None:
+            text = "no session between these SAEs is open yet"
+            return self._refuse(message.request, sender, Fault.NO_SESSION, text)
+        if message.size_bits not in (0, session.record.size_bits):
+            if session.is_local:
+                return self._local_on_demand(session, message, sender)
+            return self._refill.on_demand(session, message, sender, now)
+        if len(session.ready) < message.number:
+            why = f" ({session.refill})" if session.refill else ""
+            text = f"{len(session.ready)} of {message.number} keys are stored now; try again later{why}"
+            return self._refuse(message.request, sender, Fault.UNAVAILABLE, text)
+        keys = [session.keys[session.ready.popleft()] for _ in range(message.number)]
+        return [
+            *self._hand_out(session, keys, "enc", message.request, message.sae, sender),
+            *self._refill.consider(session, now),
+        ]
+
+    def dec(self, message: DecKeys, sender: Address, now: int) -> Effects:
+        """Hand out the keys of these ids to the SAE that they were made for: all or none."""
+        refusal = self._unknown(message.sae)
+        if refusal is not None:
+            return self._refuse(message.request, sender, *refusal)
+        found = [self._find(key_id) for key_id in message.key_ids]
+        for session, key in found:
+            if session is not None and key is not None and not _may_fetch(session, key, message.sae):
+                text = "the keys were not made for this SAE"
+                return self._refuse(message.request, sender, Fault.UNAUTHORIZED, text)
+        keys: list[KeyRecord] = []
+        holder: Session | None = None
+        for session, key in found:
+            if session is None or key is None or not _is_fetchable(session, key, message, now):
+                return self._refuse(message.request, sender, Fault.BAD_REQUEST, NOT_FOUND)
+            keys.append(key)
+            holder = session
+        if holder is None or len({key.key_id for key in keys}) != len(keys):
+            return self._refuse(message.request, sender, Fault.BAD_REQUEST, NOT_FOUND)
+        return self._hand_out(holder, keys, "dec", message.request, message.sae, sender)
+
+    def _find(self, key_id: str) -> tuple[Session | None, KeyRecord | None]:
+        session = self._store.session_of.get(key_id)
+        return session, session.find(key_id) if session is not None else None
+
+    def _hand_out(
+        self,
+        session: Session,
+        keys: Sequence[KeyRecord],
+        verb: str,
+        request: int,
+        sae: str,
+        sender: Address,
+    ) -> Effects:
+        changes: list[Put | Drop] = []
+        delivered = tuple(DeliveredKey(key.key_id, _copy(key)) for key in keys)
+        for key in keys:
+            holder = self._store.session_of[key.key_id]
+            if holder.is_local and not key.delivered_to:
+                changes += holder.hand_out_in_part(key, sae)
+            else:
+                changes += holder.finish(key, KeyState.DELIVERED, (*key.delivered_to, sae))
+        answer = Send(self._store.port.bind(sender), KeysDelivered(request, delivered))
+        notes = [Note(Answered(self._store.site, sae, verb, key.key_id)) for key in keys]
+        return [Commit((*changes, *self._store.prune(session)), lambda now: [*notes, answer])]
+
+    def _on_demand(
+        self, session: Session, key_ids: tuple[str, ...], request: EncKeys, sender: Address, now: int
+    ) -> Effects:
+        keys = [session.keys[key_id] for key_id in key_ids]
+        return self._hand_out(session, keys, "enc", request.request, request.sae, sender)
+
+    def _local_on_demand(self, session: Session, message: EncKeys, sender: Address) -> Effects:
+        keys = self._refill.draw(session, message.number, message.size_bits)
+        sequence = session.mark.next_sequence
+        changes = session.reserve(keys)
+        session.live[sequence] = len(keys)
+        notes = self._store.hold(session, keys)
+        return [
+            *notes,
+            Commit(tuple(changes)),
+            *self._hand_out(session, keys, "enc", message.request, message.sae, sender),
+        ]
+
+    def _unknown(self, sae: str) -> tuple[Fault, str] | None:
+        entry = self._store.saes.get(sae)
+        if entry is None or entry.site != self._store.site:
+            return Fault.UNAUTHORIZED, "this SAE is not registered at this KME"
+        return None
+
+    def _not_allowed(self, sae: str, peer: str) -> tuple[Fault, str] | None:
+        unknown = self._unknown(sae)
+        if unknown is not None:
+            return unknown
+        if peer not in self._store.saes:
+            return Fault.BAD_REQUEST, "the other SAE is not known"
+        if peer not in self._store.saes[sae].peers:
+            return Fault.UNAUTHORIZED, "policy does not let these SAEs share keys"
+        return None
+
+    def _out_of_range(self, message: EncKeys) -> tuple[Fault, str] | None:
+        figures = self._store.figures
+        if not 1 <= message.number <= figures.keys_per_request_max:
+            return Fault.BAD_REQUEST, f"number shall be 1 to {figures.keys_per_request_max}"
+        size = message.size_bits
+        if size and (size % 8 or not figures.key_size_min <= size <= figures.key_size_max):
+            text = f"size shall be a multiple of 8 from {figures.key_size_min} to {figures.key_size_max} bits"
+            return Fault.BAD_REQUEST, text
+        return None
+
+    def _open_session(self, sae: str, peer: str, now: int) -> Session | None:
+        session = self._store.pairs.get((sae, peer))
+        if session is None or session.record.valid_until_ps <= now:
+            return None
+        return session
+
+    def _refuse(self, request: int, sender: Address, fault: Fault, text: str) -> Effects:
+        return [Send(self._store.port.bind(sender), RequestRefused(request, fault, text))]
+
+
+def _copy(key: KeyRecord) -> KeyMaterial:
+    return KeyMaterial(key.bits.reveal() if key.bits is not None else b"")
+
+
+def _may_fetch(session: Session, key: KeyRecord, sae: str) -> bool:
+    """Say whether this SAE is the slave of a key: never the one that got it by `enc`."""
+    if session.is_local:
+        return sae in (session.record.local, session.record.peer) and (
+            sae not in key.delivered_to[:1] or not key.delivered_to
+        )
+    return not key.own and sae == session.record.local
+
+
+def _is_fetchable(session: Session, key: KeyRecord, message: DecKeys, now: int) -> bool:
+    """Say whether the key is here, unfetched, in time, and was made with the master named."""
+    if key.valid_until_ps <= now:
+        return False
+    if session.is_local:
+        return key.state == KeyState.DELIVERED_IN_PART and key.delivered_to == (message.peer,)
+    return key.state == KeyState.POOLED and session.record.peer == message.peer

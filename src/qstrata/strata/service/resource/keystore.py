@@ -1,0 +1,117 @@
+"""What the parts of one KME share: its registry, its sessions, its way to the relay and to control."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from qstrata.core.address import Address, End
+from qstrata.core.effects import Drop, Effects, Note, Put, Record
+from qstrata.core.randomness import RandomSource
+from qstrata.core.time import PS_PER_MS, PS_PER_S
+from qstrata.fabric.log import KeyHeld
+from qstrata.fabric.port import Port
+from qstrata.store.records import KeyRecord, KmeRegistry, SaeEntry, SessionRecord
+from qstrata.strata.service.resource.session import Session
+
+
+class KmeFigures(msgspec.Struct, frozen=True):
+    """The KME's bounds and periods; times in picoseconds, sizes in bits."""
+
+    batch_keys: int = 32
+    batch_keys_min: int = 10
+    transfer_timeout_ps: int = 5 * PS_PER_S
+    retry_ps: int = PS_PER_S // 2
+    refill_ps: int = 500 * PS_PER_MS
+    transfers_max: int = 2
+    sessions_max: int = 1000
+    keys_per_request_max: int = 128
+    key_size_min: int = 64
+    key_size_max: int = 8192
+    finished_kept: int = 100_000
+
+
+class KeyStore:
+    """Hold the sessions and keys of one KME."""
+
+    def __init__(
+        self,
+        address: Address,
+        port: Port,
+        records: Sequence[Record],
+        random: RandomSource,
+        salt: bytes,
+        figures: KmeFigures,
+    ) -> None:
+        self.address = address
+        self.site = address.site
+        self.port = port
+        self.random = random
+        self.salt = salt
+        self.figures = figures
+        self.relay = port.bind(Address(End.FORWARDING_RES, address.domain, address.site, "relay"))
+        self.registry_serial = -1
+        self.saes: dict[str, SaeEntry] = {}
+        self.sessions: dict[str, Session] = {}
+        self.pairs: dict[tuple[str, str], Session] = {}
+        self.session_of: dict[str, Session] = {}
+        self.burnt: list[Put | Drop] = []
+        for record in records:
+            if isinstance(record, KmeRegistry):
+                self.configure(record)
+            elif isinstance(record, SessionRecord):
+                session = Session(record, self.site)
+                self.burnt += session.load(records)
+                self._enter(session)
+
+    def configure(self, registry: KmeRegistry) -> None:
+        """Replace the registry."""
+        self.registry_serial = registry.serial
+        self.saes = {entry.name: entry for entry in registry.saes}
+
+    def open(self, record: SessionRecord) -> Session:
+        """Take a new session in; it replaces a closed or expired one of the same pair."""
+        session = Session(record, self.site)
+        self._enter(session)
+        return session
+
+    def _enter(self, session: Session) -> None:
+        record = session.record
+        self.sessions[record.session] = session
+        for key_id in (*session.keys, *session.ended):
+            self.session_of[key_id] = session
+        if not record.closed:
+            self.pairs[(record.local, record.peer)] = session
+            if session.is_local:
+                self.pairs[(record.peer, record.local)] = session
+
+    def close(self, session: Session) -> None:
+        """Let a pair go from a session that is over."""
+        for pair in [pair for pair, held in self.pairs.items() if held is session]:
+            del self.pairs[pair]
+
+    def hold(self, session: Session, keys: Sequence[KeyRecord]) -> Effects:
+        """Index new keys; returns the log entries that say what is held."""
+        for key in keys:
+            self.session_of[key.key_id] = session
+        return [
+            Note(
+                KeyHeld(
+                    self.site,
+                    key.key_id,
+                    key.session,
+                    int(key.own),
+                    key.size_bits,
+                    key.valid_until_ps,
+                    key.bits.digest(self.salt) if key.bits is not None else "",
+                )
+            )
+            for key in keys
+        ]
+
+    def prune(self, session: Session) -> list[Put | Drop]:
+        """Fold old finished keys of a session away; returns the rows to commit."""
+        changes = session.prune(self.figures.finished_kept)
+        for change in changes:
+            if isinstance(change, Drop):
+                self.session_of.pop(change.key, None)
+        return changes

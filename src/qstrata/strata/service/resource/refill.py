@@ -1,0 +1,286 @@
+"""The refill loop of a KME: draw keys, have them relayed, know them ready, or destroy them."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from qstrata.core.address import Address
+from qstrata.core.effects import Commit, Drop, Effect, Effects, Handle, Put, Send, Timer
+from qstrata.core.randomness import draw_uuid
+from qstrata.core.secrets import KeyMaterial
+from qstrata.fabric.messages.delivery import EncKeys, Fault, RequestRefused
+from qstrata.fabric.messages.service_control import CreditWanted
+from qstrata.fabric.messages.transfer import (
+    Placed,
+    Placement,
+    TransferHeader,
+    TransferRefused,
+    TransferRequest,
+    TransferSettled,
+)
+from qstrata.store.records import BatchState, KeyRecord, KeyState, SessionMark
+from qstrata.strata.service.resource.keystore import KeyStore
+from qstrata.strata.service.resource.session import Session
+
+VOIDS_PER_TRANSFER = 256
+
+DeliverOnDemand = Callable[[Session, tuple[str, ...], EncKeys, Address, int], Effects]
+"""Hand keys out to the SAE that has waited for them: session, key ids, request, sender, now."""
+
+
+class Transfer:
+    """A batch on its way: `asked` once the relay may have it, `request` when an SAE waits for it."""
+
+    __slots__ = ("deadline_ps", "header", "request", "retry_ps", "sender", "session")
+
+    def __init__(self, session: Session, header: TransferHeader) -> None:
+        self.session = session
+        self.header = header
+        self.deadline_ps = header.deadline_ps
+        self.retry_ps = 0
+        self.request: EncKeys | None = None
+        self.sender: Address | None = None
+
+
+class Refill:
+    """Keep every session's own half at depth, under the credit that control has granted."""
+
+    def __init__(self, store: KeyStore, controller: Handle) -> None:
+        self._store = store
+        self._controller = controller
+        self._transfers: dict[str, Transfer] = {}
+        self._refused: dict[str, Transfer] = {}
+        self.deliver: DeliverOnDemand | None = None
+
+    def tick(self, now: int) -> Effects:
+        """Refill what is below depth, retry what the relay refused, give up what is overdue."""
+        effects: list[Effect] = [Timer(now + self._store.figures.refill_ps, self.tick)]
+        for name in [t for t, tr in self._transfers.items() if tr.deadline_ps <= now]:
+            effects += self._fail(self._transfers.pop(name), "no answer by the deadline", now)
+        for name in [t for t, tr in self._refused.items() if tr.retry_ps <= now]:
+            effects += self._retry(self._refused.pop(name), now)
+        for session in self._store.sessions.values():
+            effects += self.consider(session, now)
+        return effects
+
+    def consider(self, session: Session, now: int) -> Effects:
+        """Start a batch for a session that needs one and may have one."""
+        record, figures = session.record, self._store.figures
+        if record.closed:
+            return []
+        if session.is_local:
+            return self._draw_local(session, now)
+        credit = session.credit
+        if credit is None:
+            return []
+        effects = list(self._renew(session, now))
+        if self._under_way(session) >= figures.transfers_max:
+            return effects
+        missing = record.depth - len(session.ready) - session.reserved_keys()
+        smallest = min(figures.batch_keys_min, record.depth)
+        wanted = min(missing, figures.batch_keys, credit.available(now, figures.batch_keys))
+        if wanted >= smallest:
+            credit.spend(wanted)
+            return [*effects, *self._start(session, wanted, record.size_bits, now)]
+        if session.void and not self._under_way(session):
+            return [*effects, *self._start(session, 0, record.size_bits, now)]
+        return effects
+
+    def on_demand(self, session: Session, message: EncKeys, sender: Address, now: int) -> Effects:
+        """Relay keys of another size for a waiting SAE; the answer comes when the far KME has them."""
+        credit = session.credit
+        weight = -(-message.size_bits * message.number // session.record.size_bits)
+        if credit is None or credit.left_keys < weight:
+            return [
+                self._refuse(message, sender, f"the session has no credit for this now: {session.refill}")
+            ]
+        credit.spend(weight)
+        return self._start(session, message.number, message.size_bits, now, message, sender)
+
+    def _renew(self, session: Session, now: int) -> Effects:
+        credit = session.credit
+        if credit is None or not credit.half_used or now - session.wanted_ps < self._store.figures.retry_ps:
+            return []
+        session.wanted_ps = now
+        return [Send(self._controller, CreditWanted(self._store.site, session.record.session, credit.serial))]
+
+    def _under_way(self, session: Session) -> int:
+        mine = [t for t in (*self._transfers.values(), *self._refused.values()) if t.session is session]
+        return len(mine)
+
+    def draw(self, session: Session, number: int, size_bits: int) -> list[KeyRecord]:
+        """Draw keys with their ids; they belong to the session's next batch."""
+        store, record = self._store, session.record
+        return [
+            KeyRecord(
+                key_id=draw_uuid(store.random),
+                session=record.session,
+                sequence=session.mark.next_sequence,
+                own=True,
+                size_bits=size_bits,
+                valid_until_ps=record.valid_until_ps,
+                state=KeyState.POOLED,
+                bits=KeyMaterial(store.random.bytes(size_bits // 8)),
+            )
+            for _ in range(number)
+        ]
+
+    def _draw_local(self, session: Session, now: int) -> Effects:
+        missing = session.record.depth - len(session.ready)
+        if missing < min(self._store.figures.batch_keys_min, session.record.depth):
+            return []
+        keys = self.draw(session, missing, session.record.size_bits)
+        sequence = session.mark.next_sequence
+        changes = session.reserve(keys)
+        session.live[sequence] = len(keys)
+        notes = self._store.hold(session, keys)
+        session.ready.extend(key.key_id for key in keys)
+        return [*notes, Commit(tuple(changes))]
+
+    def _start(
+        self,
+        session: Session,
+        number: int,
+        size_bits: int,
+        now: int,
+        request: EncKeys | None = None,
+        sender: Address | None = None,
+    ) -> Effects:
+        record, credit, store = session.record, session.credit, self._store
+        keys = self.draw(session, number, size_bits)
+        sequence = session.mark.next_sequence
+        changes = session.reserve(keys)
+        notes = store.hold(session, keys)
+        header = TransferHeader(
+            transfer=f"{record.session}/{store.site}/{sequence}",
+            path=credit.path if credit is not None else 0,
+            session=record.session,
+            owner=store.site,
+            sequence=sequence,
+            key_ids=tuple(key.key_id for key in keys),
+            size_bits=size_bits,
+            valid_until_ps=record.valid_until_ps,
+            deadline_ps=now + store.figures.transfer_timeout_ps,
+            void=tuple(session.void)[:VOIDS_PER_TRANSFER],
+        )
+        transfer = Transfer(session, header)
+        transfer.request, transfer.sender = request, sender
+        self._transfers[header.transfer] = transfer
+        ask = self._ask(transfer)
+        return [*notes, Commit((*changes, *store.prune(session)), lambda now: ask)]
+
+    def _ask(self, transfer: Transfer) -> Effects:
+        keys = [transfer.session.keys.get(key_id) for key_id in transfer.header.key_ids]
+        bits = b"".join(key.bits.reveal() for key in keys if key is not None and key.bits is not None)
+        return [Send(self._store.relay, TransferRequest(transfer.header, KeyMaterial(bits)))]
+
+    def refused(self, message: TransferRefused, sender: Address, now: int) -> Effects:
+        """Keep a batch that the relay refused before anything was spent, and ask again later."""
+        transfer = self._transfers.pop(message.transfer, None)
+        if transfer is None:
+            return []
+        transfer.session.refill = message.reason
+        if transfer.request is not None:
+            return self._fail(transfer, message.reason, now)
+        transfer.retry_ps = now + self._store.figures.retry_ps
+        self._refused[message.transfer] = transfer
+        return []
+
+    def _retry(self, transfer: Transfer, now: int) -> Effects:
+        session, credit = transfer.session, transfer.session.credit
+        header = transfer.header
+        batch = session.batches.get(header.sequence)
+        if batch is None or batch.state != BatchState.RESERVED or session.record.closed:
+            return []
+        if credit is None:
+            transfer.retry_ps = now + self._store.figures.retry_ps
+            self._refused[header.transfer] = transfer
+            return []
+        transfer.deadline_ps = now + self._store.figures.transfer_timeout_ps
+        transfer.header = msgspec.structs.replace(
+            header, path=credit.path, deadline_ps=transfer.deadline_ps, void=tuple(session.void)
+        )
+        self._transfers[header.transfer] = transfer
+        return self._ask(transfer)
+
+    def settled(self, message: TransferSettled, sender: Address, now: int) -> Effects:
+        """Make a placed batch ready; destroy one that was refused on the way."""
+        transfer = self._transfers.pop(message.transfer, None)
+        if transfer is None:
+            return []
+        if not message.placed:
+            return self._fail(transfer, message.reason, now)
+        session, header = transfer.session, transfer.header
+        session.refill = ""
+        changes = [*session.make_ready(header.sequence), *session.forget_void(header.void)]
+
+        def ready(now: int) -> Effects:
+            if transfer.request is not None and transfer.sender is not None and self.deliver is not None:
+                return self.deliver(session, header.key_ids, transfer.request, transfer.sender, now)
+            session.ready.extend(header.key_ids)
+            return self.consider(session, now)
+
+        return [Commit(tuple(changes), ready)]
+
+    def _fail(self, transfer: Transfer, reason: str, now: int) -> Effects:
+        session = transfer.session
+        session.refill = reason
+        changes = session.make_void(transfer.header.sequence)
+        effects: list[Effect] = [Commit(tuple(changes))]
+        if transfer.request is not None and transfer.sender is not None:
+            effects.append(
+                self._refuse(transfer.request, transfer.sender, f"the keys were not relayed: {reason}")
+            )
+        return effects
+
+    def _refuse(self, request: EncKeys, sender: Address, text: str) -> Send:
+        refusal = RequestRefused(request.request, Fault.UNAVAILABLE, text)
+        return Send(self._store.port.bind(sender), refusal)
+
+    def place(self, message: Placement, sender: Address, now: int) -> Effects:
+        """Take the peer's batch in, durably, and say so; a number seen before is not taken again."""
+        header, store = message.header, self._store
+        session = store.sessions.get(header.session)
+        reason = _refusal(session, header, len(message.bits) * 8, now)
+        if session is None or reason:
+            return [Send(store.relay, Placed(header.transfer, False, reason))]
+        session.mark = _placed_mark(session, header)
+        keys = _placed_keys(header, message.bits.reveal())
+        changes: list[Put | Drop] = [Put(session.mark), *session.destroy_from_peer(header.void)]
+        changes += [session.add(key) for key in keys]
+        notes = store.hold(session, keys)
+        answer = Send(store.relay, Placed(header.transfer, True, ""))
+        return [*notes, Commit((*changes, *store.prune(session)), lambda now: [answer])]
+
+
+def _refusal(session: Session | None, header: TransferHeader, bits: int, now: int) -> str:
+    if session is None or session.record.closed:
+        return "the session is not open at the far KME"
+    if header.sequence <= session.mark.placed_sequence:
+        return "this batch comes too late"
+    if header.valid_until_ps <= now:
+        return "the session has expired"
+    if bits != len(header.key_ids) * header.size_bits:
+        return "the batch does not have the stated length"
+    return ""
+
+
+def _placed_mark(session: Session, header: TransferHeader) -> SessionMark:
+    return msgspec.structs.replace(session.mark, placed_sequence=header.sequence)
+
+
+def _placed_keys(header: TransferHeader, bits: bytes) -> list[KeyRecord]:
+    size = header.size_bits // 8
+    return [
+        KeyRecord(
+            key_id=key_id,
+            session=header.session,
+            sequence=header.sequence,
+            own=False,
+            size_bits=header.size_bits,
+            valid_until_ps=header.valid_until_ps,
+            state=KeyState.POOLED,
+            bits=KeyMaterial(bits[index * size : (index + 1) * size]),
+        )
+        for index, key_id in enumerate(header.key_ids)
+    ]

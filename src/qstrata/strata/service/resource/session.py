@@ -1,0 +1,283 @@
+"""One session at one KME: its pooled keys, batches and credit. Decisions only; the KME acts.
+
+A key is drawn by its owner KME, which alone hands it out by `enc`; the far KME hands it out by
+`dec`. A batch is ready only after the far KME's durable acknowledgement; a batch that was reserved
+when the node stopped, or whose deadline passed, is void, and is never asked for again.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+
+import msgspec
+
+from qstrata.core.effects import Drop, Put, Record
+from qstrata.core.time import PS_PER_S
+from qstrata.store.records import (
+    BatchRecord,
+    BatchState,
+    KeyRecord,
+    KeyState,
+    KeyTotals,
+    SessionMark,
+    SessionRecord,
+)
+
+DEAD = (KeyState.DESTROYED, KeyState.EXPIRED, KeyState.QUARANTINED)
+
+
+class Credit(msgspec.Struct):
+    """What control allows: a path, a rate in keys per second, and what is left of the total."""
+
+    serial: int
+    path: int
+    rate_keys_per_s: float
+    total_keys: int
+    left_keys: int
+    allowance_keys: float
+    refreshed_ps: int
+
+    def available(self, now: int, burst_keys: int) -> int:
+        """Return the keys that may be asked for now: a token bucket within the total."""
+        elapsed = now - self.refreshed_ps
+        if elapsed > 0:
+            self.refreshed_ps = now
+            grown = self.allowance_keys + self.rate_keys_per_s * elapsed / PS_PER_S
+            self.allowance_keys = min(grown, float(burst_keys))
+        return min(int(self.allowance_keys), self.left_keys)
+
+    def spend(self, keys: int) -> None:
+        """Take keys from the bucket and the total."""
+        self.allowance_keys -= keys
+        self.left_keys -= keys
+
+    @property
+    def half_used(self) -> bool:
+        """Say whether half of the total is used, so that more must be asked for."""
+        return self.left_keys * 2 <= self.total_keys
+
+
+class Session:
+    """The state of a session, rebuilt from its durable rows."""
+
+    def __init__(self, record: SessionRecord, site: str) -> None:
+        self.record = record
+        self.site = site
+        self.mark = SessionMark(session=record.session)
+        self.ready: deque[str] = deque()
+        self.batches: dict[int, BatchRecord] = {}
+        self.live: dict[int, int] = {}
+        self.void: dict[int, None] = {}
+        self.from_peer: dict[int, list[str]] = {}
+        self.credit: Credit | None = None
+        self.refill = "waits for a path"
+        self.keys: dict[str, KeyRecord] = {}
+        self.ended: dict[str, KeyRecord] = {}
+        self.totals = KeyTotals(session=record.session)
+        self.ended_keys: Counter[KeyState] = Counter()
+        self.ended_bits: Counter[KeyState] = Counter()
+        self.generated_bits = 0
+        self.wanted_ps = -PS_PER_S
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether both SAEs are attached to this KME: no relay is needed."""
+        return self.record.peer_site == self.site
+
+    def load(self, records: Sequence[Record]) -> list[Put | Drop]:
+        """Rebuild from durable rows; returns the rows that burn what was reserved when the node stopped."""
+        name = self.record.session
+        for record in records:
+            if isinstance(record, SessionMark) and record.session == name:
+                self.mark = record
+            elif isinstance(record, BatchRecord) and record.session == name:
+                self.batches[record.sequence] = record
+            elif isinstance(record, KeyTotals) and record.session == name:
+                self.totals = record
+                self.generated_bits += record.delivered + record.destroyed + record.expired
+                self.ended_bits[KeyState.DELIVERED] += record.delivered
+                self.ended_bits[KeyState.DESTROYED] += record.destroyed
+                self.ended_bits[KeyState.EXPIRED] += record.expired
+            elif isinstance(record, KeyRecord) and record.session == name:
+                self._enter(record)
+        changes: list[Put | Drop] = []
+        for sequence, batch in sorted(self.batches.items()):
+            alive = [k for k in batch.key_ids if k in self.keys and self.keys[k].state == KeyState.POOLED]
+            if batch.state == BatchState.READY:
+                self.live[sequence] = sum(key_id in self.keys for key_id in batch.key_ids)
+                self.ready.extend(alive)
+            elif batch.state == BatchState.RESERVED:
+                changes += self.make_void(sequence)
+            else:
+                self.void[sequence] = None
+        return changes
+
+    def find(self, key_id: str) -> KeyRecord | None:
+        """Return a key of this session, alive or ended, while it is kept."""
+        return self.keys.get(key_id) or self.ended.get(key_id)
+
+    def _enter(self, key: KeyRecord) -> None:
+        self.generated_bits += key.size_bits
+        if key.state in (KeyState.DELIVERED, *DEAD):
+            self._end(key)
+            return
+        self.keys[key.key_id] = key
+        if not key.own:
+            self.from_peer.setdefault(key.sequence, []).append(key.key_id)
+
+    def _end(self, key: KeyRecord) -> None:
+        self.ended[key.key_id] = key
+        self.ended_keys[key.state] += 1
+        self.ended_bits[key.state] += key.size_bits
+
+    def add(self, key: KeyRecord) -> Put:
+        """Take a new key in."""
+        self._enter(key)
+        return Put(key)
+
+    def reserve(self, keys: Sequence[KeyRecord]) -> list[Put | Drop]:
+        """Open the next batch with keys of this KME; returns the rows to commit."""
+        sequence = self.mark.next_sequence
+        self.mark = msgspec.structs.replace(self.mark, next_sequence=sequence + 1)
+        state = BatchState.READY if self.is_local else BatchState.RESERVED
+        batch = BatchRecord(
+            session=self.record.session,
+            sequence=sequence,
+            key_ids=tuple(key.key_id for key in keys),
+            state=state,
+        )
+        self.batches[sequence] = batch
+        return [Put(self.mark), Put(batch), *(self.add(key) for key in keys)]
+
+    def make_ready(self, sequence: int) -> list[Put | Drop]:
+        """Mark a batch as placed at the far KME; an empty batch has done its work and goes."""
+        batch = self.batches[sequence]
+        if not batch.key_ids:
+            del self.batches[sequence]
+            return [Drop(BatchRecord.kind, batch.key)]
+        ready = msgspec.structs.replace(batch, state=BatchState.READY)
+        self.batches[sequence] = ready
+        self.live[sequence] = len(batch.key_ids)
+        return [Put(ready)]
+
+    def make_void(self, sequence: int) -> list[Put | Drop]:
+        """Destroy a batch that was not acknowledged; the far KME is told with the next transfer."""
+        batch = self.batches[sequence]
+        void = msgspec.structs.replace(batch, state=BatchState.VOID)
+        self.batches[sequence] = void
+        self.void[sequence] = None
+        changes: list[Put | Drop] = [Put(void)]
+        for key_id in batch.key_ids:
+            key = self.keys.get(key_id)
+            if key is not None and key.state == KeyState.POOLED:
+                changes += self.finish(key, KeyState.DESTROYED, ())
+        return changes
+
+    def forget_void(self, sequences: Sequence[int]) -> list[Put | Drop]:
+        """Forget void batches that the far KME has durably destroyed."""
+        changes: list[Put | Drop] = []
+        for sequence in sequences:
+            batch = self.batches.pop(sequence, None)
+            self.void.pop(sequence, None)
+            if batch is not None:
+                changes.append(Drop(BatchRecord.kind, batch.key))
+        return changes
+
+    def destroy_from_peer(self, sequences: Sequence[int]) -> list[Put | Drop]:
+        """Destroy keys of the peer's batches that the peer has destroyed."""
+        changes: list[Put | Drop] = []
+        for sequence in sequences:
+            for key_id in self.from_peer.get(sequence, ())[:]:
+                changes += self.finish(self.keys[key_id], KeyState.DESTROYED, ())
+        return changes
+
+    def finish(self, key: KeyRecord, state: KeyState, delivered_to: tuple[str, ...]) -> list[Put | Drop]:
+        """Bring a key to an end state: its bits go; returns the rows to commit."""
+        ended = msgspec.structs.replace(key, state=state, bits=None, delivered_to=delivered_to)
+        del self.keys[key.key_id]
+        self._end(ended)
+        changes: list[Put | Drop] = [Put(ended)]
+        if key.own:
+            changes += self._one_less(key.sequence)
+        else:
+            mine = self.from_peer[key.sequence]
+            mine.remove(key.key_id)
+            if not mine:
+                del self.from_peer[key.sequence]
+        return changes
+
+    def hand_out_in_part(self, key: KeyRecord, sae: str) -> list[Put | Drop]:
+        """Note that one of two SAEs of this KME has a key; the other may still fetch it."""
+        part = msgspec.structs.replace(key, state=KeyState.DELIVERED_IN_PART, delivered_to=(sae,))
+        self.keys[key.key_id] = part
+        return [Put(part)]
+
+    def _one_less(self, sequence: int) -> list[Put | Drop]:
+        batch = self.batches.get(sequence)
+        if batch is None or batch.state != BatchState.READY:
+            return []
+        self.live[sequence] -= 1
+        if self.live[sequence]:
+            return []
+        del self.live[sequence]
+        del self.batches[sequence]
+        return [Drop(BatchRecord.kind, batch.key)]
+
+    def prune(self, kept: int) -> list[Put | Drop]:
+        """Fold the oldest finished keys beyond `kept` into the totals."""
+        changes: list[Put | Drop] = []
+        while len(self.ended) > kept:
+            key = self.ended.pop(next(iter(self.ended)))
+            bits = key.size_bits
+            totals = self.totals
+            self.totals = msgspec.structs.replace(
+                totals,
+                delivered=totals.delivered + (bits if key.state == KeyState.DELIVERED else 0),
+                destroyed=totals.destroyed + (bits if key.state == KeyState.DESTROYED else 0),
+                expired=totals.expired + (bits if key.state == KeyState.EXPIRED else 0),
+            )
+            changes.append(Drop(KeyRecord.kind, key.key_id))
+        if changes:
+            changes.append(Put(self.totals))
+        return changes
+
+    def reserved_keys(self) -> int:
+        """Return the keys in batches that are not yet placed."""
+        return sum(len(b.key_ids) for b in self.batches.values() if b.state == BatchState.RESERVED)
+
+    def expire(self) -> list[Put | Drop]:
+        """End every live key and close the session: its life is over."""
+        changes: list[Put | Drop] = []
+        for key in list(self.keys.values()):
+            changes += self.finish(key, KeyState.EXPIRED, key.delivered_to)
+        self.ready.clear()
+        self.record = msgspec.structs.replace(self.record, closed=True)
+        return [*changes, Put(self.record)]
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """A session's live keys at one KME, counted one by one: keys, and bits by term of the account."""
+
+    keys_ready: int
+    keys_reserved: int
+    keys_from_peer: int
+    bits_available: int
+    bits_reserved: int
+    bits_in_flight: int
+
+
+def tally(session: Session) -> Tally:
+    """Count a session's live keys: own ready, own on their way, from the peer, half fetched."""
+    ready = reserved = from_peer = available_bits = half_bits = flight_bits = 0
+    for key in session.keys.values():
+        if key.state == KeyState.DELIVERED_IN_PART:
+            half_bits += key.size_bits
+        elif not key.own:
+            from_peer += 1
+            available_bits += key.size_bits
+        elif session.batches[key.sequence].state == BatchState.READY:
+            ready += 1
+            available_bits += key.size_bits
+        else:
+            reserved += 1
+            flight_bits += key.size_bits
+    return Tally(ready, reserved, from_peer, available_bits, half_bits, flight_bits)
