@@ -1,0 +1,65 @@
+"""Load a network: a file, or the name of a shipped one; everything that is wrong is told in one run."""
+
+from os import PathLike
+from pathlib import Path
+
+from msgspec import inspect
+
+from qstrata.core.errors import EnvironmentFaultError, InputError
+from qstrata.network.description import Description, checked
+from qstrata.network.document import MAX_FILE_BYTES, DescriptionError, Place, Problem, View, parse
+from qstrata.network.meaning import check_figures, check_references
+from qstrata.network.shape import read
+from qstrata.network.shipped import shipped_names, shipped_text
+
+_WANTED = inspect.type_info(Description)
+
+
+def load(path_or_name: str | PathLike[str]) -> Description:
+    """Load the network in a file, or the shipped one of that name.
+
+    A text without a folder and without `.yaml` or `.yml` is a shipped name first, then a file. Raises
+    DescriptionError (an InputError) with every problem as `file:line:column: message`, InputError for a
+    name or file that is not there, EnvironmentFaultError for a file that cannot be read.
+    """
+    given = str(path_or_name)
+    path = Path(given)
+    bare = isinstance(path_or_name, str) and path.name == given and path.suffix not in (".yaml", ".yml")
+    if bare and (given in shipped_names() or not path.is_file()):
+        return load_text(shipped_text(given), f"{given}.yaml")
+    return load_text(_text_of(path), given)
+
+
+def load_text(text: str, source: str) -> Description:
+    """Load a network from YAML text; `source` is what its problems call it. Raises DescriptionError."""
+    tree, problems = parse(text)
+    if tree is None:
+        raise DescriptionError(source, text, problems)
+    root = View(tree)
+    data, faults = read(tree, _WANTED)
+    problems = [*faults, *check_references(root)]
+    if not faults:
+        description = checked(data)
+        problems += check_figures(description, root)
+        if not problems:
+            return description
+    raise DescriptionError(source, text, problems)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError as fault:
+        raise InputError(f"there is no file `{path}`; give the path of a network file, or a name") from fault
+    except OSError as fault:
+        raise EnvironmentFaultError(f"the file `{path}` cannot be read: {fault.strerror}") from fault
+    if len(data) > MAX_FILE_BYTES:
+        raise InputError(f"the file `{path}` is larger than {MAX_FILE_BYTES} bytes; no network needs that")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        before = data[: fault.start]
+        place = Place(before.count(b"\n") + 1, len(before) - before.rfind(b"\n"))
+        shown = data.decode("utf-8", errors="replace")
+        raise DescriptionError(str(path), shown, [Problem(place, "this is not UTF-8; save it so")]) from fault
