@@ -1,1 +1,1 @@
-"""What the planes of every stratum share, as pure functions."""
+"""What the planes of every stratum share: pure decisions, and the tools of asking, watching, inspecting."""
