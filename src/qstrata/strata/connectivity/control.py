@@ -1,0 +1,250 @@
+"""connectivity.ctl: grants fibres and companion channels to links, and tells what becomes of their light."""
+
+import msgspec
+
+from qstrata.core.address import Address, End
+from qstrata.core.effects import Effect, Effects, Handle, Send
+from qstrata.core.time import PS_PER_S
+from qstrata.fabric.messages.connectivity_control import (
+    BearersGranted,
+    BearerSignal,
+    BearersReleased,
+    GrantBearers,
+    LinkBearers,
+    ReleaseBearers,
+    ReportTerminations,
+    TerminationHello,
+)
+from qstrata.fabric.messages.media import (
+    MediaChanged,
+    MediaGranted,
+    MediaRefused,
+    ReleaseMedia,
+    RequireMedia,
+)
+from qstrata.fabric.messages.policy import (
+    ConnectivityPolicy,
+    ConnectivityState,
+    FibreSpec,
+    MediaState,
+    QueryConnectivity,
+)
+from qstrata.fabric.messages.reports import ConnectivityReport, SubscribeConnectivity
+from qstrata.fabric.port import Port
+from qstrata.planes import places
+from qstrata.planes.asking import Serials, Subscription
+from qstrata.planes.controlling import Controller
+
+RECONCILE_PS = 5 * PS_PER_S
+"""How often telemetry reports to control, which finds signals there that it missed."""
+
+
+class _Signal(msgspec.Struct, frozen=True, gc=False):
+    up: bool
+    heard_ps: int
+
+
+class ConnectivityController(Controller):
+    """Control the connectivity stratum of a domain.
+
+    What was granted before a restart is learnt again from the terminations' hellos.
+    """
+
+    def __init__(self, address: Address, port: Port) -> None:
+        domain = address.domain
+        manager = places.manager(End.CONNECTIVITY_MGT, domain)
+        super().__init__(address, port, manager, ConnectivityPolicy, QueryConnectivity)
+        self._forwarding = port.bind(places.controller(End.FORWARDING_CTL, domain))
+        telemetry = port.bind(places.telemetry(End.CONNECTIVITY_TEL, domain))
+        self._subscription = Subscription(telemetry, SubscribeConnectivity(RECONCILE_PS), 3 * RECONCILE_PS)
+        self._serials = Serials()
+        self._fibres: dict[str, FibreSpec] = {}
+        self._required: dict[str, LinkBearers] = {}
+        self._refused: dict[str, str] = {}
+        self._asked: dict[tuple[str, str], int] = {}
+        self._confirmed: set[tuple[str, str]] = set()
+        self._signals: dict[str, dict[str, _Signal]] = {}
+        self.on(RequireMedia, self._require)
+        self.on(ReleaseMedia, self._release)
+        self.on(TerminationHello, self._hello)
+        self.on(BearersGranted, self._granted)
+        self.on(BearersReleased, self._released)
+        self.on(BearerSignal, self._signal)
+        self.on(ConnectivityReport, self._reconcile)
+
+    def start(self, now: int) -> Effects:
+        """Ask for policy, and subscribe to telemetry."""
+        return [*super().start(now), *self._subscription.start(now)]
+
+    def adopt(self, policy: ConnectivityPolicy, now: int) -> list[Effect]:
+        """Take the inventory, and ask every termination what it has granted."""
+        self._fibres = {fibre.link: fibre for fibre in policy.fibres}
+        effects: list[Effect] = []
+        for link in [link for link in self._required if link not in self._fibres]:
+            effects += self._take_back(link, now)
+        for site in policy.sites:
+            ask = Send(self._termination(site), ReportTerminations())
+            effects += self.outbox.ask(("hello", site), [ask], now)
+        return effects
+
+    def state(self) -> ConnectivityState:
+        """Show every link's media."""
+        return ConnectivityState(tuple(self._media(link) for link in self._fibres))
+
+    def _media(self, link: str) -> MediaState:
+        if link in self._refused:
+            return MediaState(link, "refused", self._refused[link])
+        if link not in self._required:
+            return MediaState(link, "pending", "forwarding control has not required it")
+        missing = [site for site in self._sites(link) if (link, site) not in self._confirmed]
+        if missing:
+            return MediaState(link, "pending", f"{' and '.join(missing)} has not confirmed the grant")
+        lost = [self._cause(bearer) for bearer in _names(self._required[link]) if self._dark_at(bearer)]
+        return MediaState(link, "down", "; ".join(lost)) if lost else MediaState(link, "granted", "")
+
+    # --- media (F13) ---
+
+    def _require(self, message: RequireMedia, sender: Address, now: int) -> Effects:
+        if not self._fibres:
+            return ()
+        reason = self._lacks(message.link)
+        if reason:
+            self._refused[message.link] = reason
+            return [Send(self._forwarding, MediaRefused(message.link, reason)), *self.publish()]
+        self._refused.pop(message.link, None)
+        fibre = self._fibres[message.link]
+        self._required[message.link] = LinkBearers(fibre.link, fibre.fibre, fibre.distillation, fibre.relay)
+        return [*self._pursue(message.link, now), *self.publish()]
+
+    def _lacks(self, link: str) -> str:
+        fibre = self._fibres.get(link)
+        if fibre is None:
+            return f"link {link} is not in the inventory: declare its fibre and channels"
+        named = (
+            ("fibre", fibre.fibre),
+            ("distillation channel", fibre.distillation),
+            ("relay channel", fibre.relay),
+        )
+        missing = [what for what, name in named if not name]
+        return f"link {link} has no {' and no '.join(missing)}: declare one" if missing else ""
+
+    def _pursue(self, link: str, now: int) -> list[Effect]:
+        """Grant where it is not confirmed yet; answer the requirement once it is everywhere."""
+        effects: list[Effect] = []
+        for site in self._sites(link):
+            if (link, site) not in self._confirmed and not self.outbox.stands(("grant", link, site)):
+                effects += self._grant(link, site, now)
+        return effects or self._answer(link)
+
+    def _grant(self, link: str, site: str, now: int) -> list[Effect]:
+        serial = self._asked[link, site] = self._serials.next(now)
+        self.outbox.settle(("release", link, site))
+        grant = Send(self._termination(site), GrantBearers(serial, self._required[link]))
+        return self.outbox.ask(("grant", link, site), [grant], now)
+
+    def _answer(self, link: str) -> list[Effect]:
+        if any((link, site) not in self._confirmed for site in self._sites(link)):
+            return []
+        bearers = self._required[link]
+        changed = (self._changed(link, bearer) for bearer in _names(bearers))
+        return [Send(self._forwarding, MediaGranted(bearers)), *changed]
+
+    def _release(self, message: ReleaseMedia, sender: Address, now: int) -> Effects:
+        return [*self._take_back(message.link, now), *self.publish()]
+
+    def _take_back(self, link: str, now: int) -> list[Effect]:
+        self._refused.pop(link, None)
+        if self._required.pop(link, None) is None:
+            return []
+        effects: list[Effect] = []
+        for granted, site in sorted({*self._confirmed, *self._asked}):
+            if granted == link:
+                self._confirmed.discard((link, site))
+                serial = self._asked[link, site] = self._serials.next(now)
+                self.outbox.settle(("grant", link, site))
+                release = Send(self._termination(site), ReleaseBearers(serial, link))
+                effects += self.outbox.ask(("release", link, site), [release], now)
+        return effects
+
+    # --- terminations (F3) ---
+
+    def _hello(self, message: TerminationHello, sender: Address, now: int) -> Effects:
+        self.outbox.settle(("hello", message.site))
+        held = {bearers.link: bearers for bearers in message.granted}
+        effects: list[Effect] = []
+        for link in self._fibres:
+            if message.site not in self._sites(link):
+                continue
+            if link in held and not self._lacks(link):
+                self._required.setdefault(link, held[link])
+            if link not in self._required:
+                continue
+            if held.get(link) == self._required[link]:
+                self._confirmed.add((link, message.site))
+                self.outbox.settle(("grant", link, message.site))
+                effects += self._answer(link)
+            else:
+                self._confirmed.discard((link, message.site))
+                effects += self._grant(link, message.site, now)
+        return [*effects, *self.publish()]
+
+    def _granted(self, message: BearersGranted, sender: Address, now: int) -> Effects:
+        link, site = message.link, message.site
+        if link not in self._required or self._asked.get((link, site)) != message.serial:
+            return ()
+        self.outbox.settle(("grant", link, site))
+        if (link, site) in self._confirmed:
+            return ()
+        self._confirmed.add((link, site))
+        return [*self._answer(link), *self.publish()]
+
+    def _released(self, message: BearersReleased, sender: Address, now: int) -> Effects:
+        if self._asked.get((message.link, message.site)) == message.serial:
+            self.outbox.settle(("release", message.link, message.site))
+            self._asked.pop((message.link, message.site))
+        return ()
+
+    # --- signals (F3, F6) ---
+
+    def _signal(self, message: BearerSignal, sender: Address, now: int) -> Effects:
+        return self._see(message.link, message.bearer, message.site, message.up, now)
+
+    def _reconcile(self, message: ConnectivityReport, sender: Address, now: int) -> Effects:
+        self._subscription.heard(now)
+        effects: list[Effect] = []
+        for sample in message.terminations:
+            for state in sample.bearers:
+                known = self._signals.get(state.bearer, {}).get(sample.site)
+                if known is None or sample.at_ps > known.heard_ps:
+                    effects += self._see(state.link, state.bearer, sample.site, state.up, sample.at_ps)
+        return effects
+
+    def _see(self, link: str, bearer: str, site: str, up: bool, now: int) -> list[Effect]:
+        before = self._dark_at(bearer)
+        self._signals.setdefault(bearer, {})[site] = _Signal(up, now)
+        if bool(before) == bool(self._dark_at(bearer)):
+            return []
+        told = [self._changed(link, bearer)] if link in self._required else []
+        return [*told, *self.publish()]
+
+    def _changed(self, link: str, bearer: str) -> Send:
+        up = not self._dark_at(bearer)
+        return Send(self._forwarding, MediaChanged(link, bearer, up, "" if up else self._cause(bearer)))
+
+    def _dark_at(self, bearer: str) -> tuple[str, ...]:
+        seen = self._signals.get(bearer, {})
+        return tuple(site for site in sorted(seen) if not seen[site].up)
+
+    def _cause(self, bearer: str) -> str:
+        return f"no signal of {bearer} at {' and '.join(self._dark_at(bearer))}"
+
+    def _sites(self, link: str) -> tuple[str, ...]:
+        fibre = self._fibres[link]
+        return (fibre.a, fibre.b)
+
+    def _termination(self, site: str) -> Handle:
+        return self.port.bind(places.termination(self.address.domain, site))
+
+
+def _names(bearers: LinkBearers) -> tuple[str, str, str]:
+    return (bearers.fibre, bearers.distillation, bearers.relay)
