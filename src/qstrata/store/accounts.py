@@ -9,7 +9,15 @@ from collections.abc import Container, Iterable
 import msgspec
 
 from qstrata.core.errors import InternalError
-from qstrata.store.records import BatchRecord, BatchState, BlockState, KeyRecord, KeyState
+from qstrata.store.records import (
+    BatchRecord,
+    BatchState,
+    BlockState,
+    KeyRecord,
+    KeyState,
+    KeyTotals,
+    PoolTotals,
+)
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,18 +64,22 @@ class SessionAccount(Account, frozen=True, kw_only=True):
 
 def link_account(
     blocks: Iterable[BlockState],
+    totals: PoolTotals | None = None,
     *,
     generated: int | None = None,
     provisioned: int | None = None,
     unconfirmed: Container[int] = (),
 ) -> LinkAccount:
-    """Return the account of one link at one end from its blocks.
+    """Return the account of one link at one end from its blocks and the totals of those folded away.
 
     `generated` and `provisioned` are the bits that were handed over, counted elsewhere; without them
-    the lengths of the blocks stand for them and a lost block does not show. Blocks whose number is in
-    `unconfirmed` wait for the other end: their bits are reserved, not available.
+    the records stand for them and a lost block does not show. Blocks whose number is in `unconfirmed`
+    wait for the other end: their bits are reserved, not available. InternalError for a block that
+    allocated or settled more than it had.
     """
-    made = given = available = reserved = in_flight = relayed = destroyed = 0
+    past = totals or PoolTotals(link="")
+    made, given, relayed, destroyed = past.generated, past.provisioned, past.relayed, past.destroyed
+    available = reserved = in_flight = 0
     for block in blocks:
         if block.provisioned:
             given += block.length
@@ -112,15 +124,22 @@ _TERM_OF_BATCH = {
 }
 
 
-def session_account(keys: Iterable[KeyRecord], batches: Iterable[BatchRecord]) -> SessionAccount:
-    """Return the account of one session at one KME from its keys and its own batches.
+def session_account(
+    keys: Iterable[KeyRecord], batches: Iterable[BatchRecord], totals: KeyTotals | None = None
+) -> SessionAccount:
+    """Return the account of one session at one KME from its keys, its own batches and what was folded away.
 
     A pooled key of the peer is available; a pooled own key is as far as its batch: available when
     ready, in flight while reserved, destroyed when void. A key delivered in part is reserved for the
     SAEs that lack it. A pooled own key without a batch is in no term, and the account not balanced.
     """
     states = {batch.sequence: batch.state for batch in batches}
+    past = totals or KeyTotals(session="")
     bits = dict.fromkeys(Account.__struct_fields__, 0)
+    bits["generated"] = past.delivered + past.destroyed + past.expired
+    bits["delivered"] = past.delivered
+    bits["destroyed"] = past.destroyed
+    bits["expired"] = past.expired
     for key in keys:
         bits["generated"] += key.size_bits
         if key.state is not KeyState.POOLED:
