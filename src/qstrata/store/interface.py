@@ -16,7 +16,9 @@ class Store(Protocol):
     def commit(self, node: str, changes: Sequence[Put | Drop], done: Callable[[], None]) -> None:
         """Queue changes of a node, all or none; call `done` once they are durable, in order.
 
-        Raises StoreFaultError when a write has failed before: nothing may be acknowledged any more.
+        `done` may be called before this returns, or in another thread. Raises StoreFaultError when a
+        write has failed before: nothing may be acknowledged any more; EnvironmentFaultError when too
+        much is queued; InternalError for a kind of row that nobody listed. What raises queued nothing.
         """
         ...
 
