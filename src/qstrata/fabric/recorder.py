@@ -37,6 +37,11 @@ class Recorder:
             self._file = Path(sink).open("ab")  # noqa: SIM115 - closed by close()
         self._idle = self._hash is None and self._file is None and self._list is None
 
+    @property
+    def entries(self) -> int:
+        """Return how many lines have been written."""
+        return self._sequence
+
     def prefix(self, arrow: str, sender: str, receiver: str, kind: str) -> msgspec.Raw:
         """Encode what all `carried` lines of one message type on one handle share, once."""
         encoded = self._encoder.encode((_CARRIED_TAG, arrow, sender, receiver, kind))

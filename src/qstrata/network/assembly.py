@@ -1,0 +1,256 @@
+"""Assembly: make the elements of a plan on a host and a fabric; crash and restart nodes.
+
+The same assembly serves virtual and real time: what differs is the executor of commits and who runs
+the queue. It is part of the supervisor: local calls, no messages.
+"""
+
+from collections.abc import Callable, Sequence
+
+from qstrata.core.address import Address, End
+from qstrata.core.effects import Effects, Record
+from qstrata.core.randomness import source
+from qstrata.core.time import EpochAnchor
+from qstrata.fabric.bearers import BearerTable
+from qstrata.fabric.log import NodeEvent
+from qstrata.fabric.memory import MemoryFabric, Mischief
+from qstrata.fabric.messages.lab import Heal, Inject
+from qstrata.fabric.messages.operator import Configure
+from qstrata.fabric.recorder import Recorder
+from qstrata.interfaces.etsi014.face import ApplicationFace
+from qstrata.interfaces.etsi014.handler import Etsi014Handler
+from qstrata.interfaces.etsi014.types import Limits
+from qstrata.kernel.element import Element
+from qstrata.kernel.host import CommitExecutor, Host
+from qstrata.kernel.queue import EventQueue
+from qstrata.network.operator import Callback, OperatorElement
+from qstrata.network.plan import OUTSIDE_NODE, WORLD_NODE, NetworkPlan, SiteSpec, face, twin_plan
+from qstrata.planes import places
+from qstrata.store.interface import Store
+from qstrata.store.records import BlockState
+from qstrata.strata.connectivity.control import ConnectivityController
+from qstrata.strata.connectivity.management import ConnectivityManager
+from qstrata.strata.connectivity.resource import Termination
+from qstrata.strata.connectivity.telemetry import ConnectivityTelemetry
+from qstrata.strata.forwarding.control import ForwardingController
+from qstrata.strata.forwarding.management import ForwardingManager
+from qstrata.strata.forwarding.resource.agent import AgentElement
+from qstrata.strata.forwarding.resource.relay import RelayElement
+from qstrata.strata.forwarding.telemetry import ForwardingTelemetry
+from qstrata.strata.service.control import ServiceController
+from qstrata.strata.service.management import ServiceManager
+from qstrata.strata.service.resource.keystore import KmeFigures
+from qstrata.strata.service.resource.kme import KmeElement
+from qstrata.strata.service.telemetry import ServiceTelemetry
+from qstrata.twin.engine import Twin
+
+
+class Assembly:
+    """One network's elements; `handlers` and `operator` are how the outside speaks to them."""
+
+    def __init__(
+        self,
+        plan: NetworkPlan,
+        store: Store,
+        recorder: Recorder,
+        commit: Callable[[EventQueue, Store], CommitExecutor],
+        seed: int | None,
+        salt: bytes,
+        anchor: EpochAnchor,
+        *,
+        start_ps: int = 0,
+        mischief: Mischief | None = None,
+        checked: bool = False,
+    ) -> None:
+        self.plan = plan
+        self.store = store
+        self.recorder = recorder
+        self.seed = seed
+        self.salt = salt
+        self.anchor = anchor
+        self.queue = EventQueue()
+        self.queue.now = start_ps
+        self.bearers = BearerTable()
+        for row in plan.bearers:
+            self.bearers.declare(row.bearer, row.kind, row.delay_ps, granted=row.granted)
+        self.fabric = MemoryFabric(
+            self.queue, self.bearers, recorder, plan.directory, mischief=mischief, checked=checked
+        )
+        self.commits = commit(self.queue, store)
+        self.host = Host(
+            self.queue,
+            send=self.fabric.send,
+            commit=self.commits,
+            note=recorder.note,
+            set_bearer=lambda effect, now: self.bearers.apply(effect),
+            durable=recorder.durable,
+        )
+        self.handlers = {site.site: Etsi014Handler(_limits(plan, site.site)) for site in plan.sites}
+        self.operator: OperatorElement
+        self.on_crash: list[Callable[[str], None]] = []
+
+    def start(self) -> None:
+        """Make the world, every site and the control site, and set the desired state."""
+        records = {site.site: self.store.load(site.site) for site in self.plan.sites}
+        self._make_world(_first_blocks(records))
+        for site in self.plan.sites:
+            self._make_site(site, records[site.site])
+        self._make_control()
+        self._make_outside()
+        self.configure(self.queue.now)
+
+    def crash(self, node: str) -> None:
+        """Kill a node at this instant: its elements, what they wait for, and what is not yet durable."""
+        self.recorder.note(NodeEvent(node, "crash"), self.queue.now)
+        for element in self.host.crash(node):
+            self.fabric.detach(element.address)
+        if node in self.handlers:
+            self.handlers[node].attach(None)
+        for hook in self.on_crash:
+            hook(node)
+
+    def restart(self, node: str) -> None:
+        """Start a node again from its durable rows."""
+        self.recorder.note(NodeEvent(node, "start"), self.queue.now)
+        if node == places.CONTROL_SITE:
+            self._make_control()
+            self.configure(self.queue.now)
+        else:
+            self._make_site(self.plan.site(node), self.store.load(node))
+
+    def configure(self, now: int) -> None:
+        """Set the desired state of every stratum by T7, again until management has confirmed it."""
+        desired = (
+            (End.CONNECTIVITY_MGT, self.plan.connectivity),
+            (End.FORWARDING_MGT, self.plan.forwarding),
+            (End.SERVICE_MGT, self.plan.service),
+        )
+        for end, policy in desired:
+            self._configure_one(end, policy)
+
+    def _configure_one(self, end: End, policy: object) -> None:
+        def confirmed(answer: object) -> None:
+            if answer is None:
+                self._configure_one(end, policy)
+
+        self.operate(
+            lambda now: self.operator.manager(
+                end,
+                lambda request: Configure(request, policy),  # type: ignore[arg-type]
+                confirmed,
+                now,
+            )
+        )
+
+    def operate(self, act: Callable[[int], Effects]) -> None:
+        """Perform what `act(now)` returns in the operator's name."""
+        now = self.queue.now
+        self.host.perform(OUTSIDE_NODE, act(now), now)
+
+    def inject(self, kind: str, target: str, amount: float, callback: Callback) -> None:
+        """Inject a fault into the world (T8)."""
+        self.operate(lambda now: self.operator.lab(lambda r: Inject(r, kind, target, amount), callback, now))
+
+    def heal(self, kind: str, target: str, callback: Callback) -> None:
+        """End a fault of the world (T8)."""
+        self.operate(lambda now: self.operator.lab(lambda r: Heal(r, kind, target), callback, now))
+
+    def _spawn(self, node: str, element: Element, addresses: Sequence[Address] = ()) -> None:
+        self.host.spawn(node, element)
+        receive = self.host.receiver(element)
+        for address in addresses or (element.address,):
+            self.fabric.attach(address, receive)
+
+    def _make_world(self, first_blocks: dict[str, int]) -> None:
+        plan = twin_plan(self.plan, self.seed, first_blocks)
+        addresses = [plan.lab, *(monitor.device for monitor in plan.monitors)]
+        addresses += [end.device for link in plan.links for end in link.ends]
+        ports = {address: self.fabric.port(address) for address in addresses}
+        self._spawn(WORLD_NODE, Twin(plan, ports), addresses)
+
+    def _make_site(self, site: SiteSpec, records: Sequence[Record]) -> None:
+        domain, name = self.plan.domain, site.site
+        forwarding = places.controller(End.FORWARDING_CTL, domain)
+        termination = places.termination(domain, name)
+        self._spawn(name, Termination(termination, self.fabric.port(termination), site.bearers))
+        relay = places.relay(domain, name)
+        port = self.fabric.port(relay)
+        self._spawn(name, RelayElement(relay, port, forwarding, site.relay_links, records, self.salt))
+        for spec in site.agents:
+            port = self.fabric.port(spec.address)
+            agent = AgentElement(
+                spec.address, port, spec.link, spec.peer, spec.channel, spec.device, forwarding
+            )
+            self._spawn(name, agent)
+        kme = places.kme(domain, name)
+        random = source(self.seed, "kme", name, self.host.incarnation(name))
+        limits = _limits(self.plan, name)
+        figures = KmeFigures(
+            keys_per_request_max=limits.max_key_per_request,
+            key_size_min=limits.min_key_size_bits,
+            key_size_max=limits.max_key_size_bits,
+        )
+        controller = places.controller(End.SERVICE_CTL, domain)
+        element = KmeElement(kme, self.fabric.port(kme), controller, records, random, self.salt, figures)
+        self._spawn(name, element)
+        self._make_face(name)
+
+    def _make_face(self, site: str) -> None:
+        address = face(self.plan.domain, site)
+
+        def perform(effects: Effects, now: int) -> None:
+            if self.host.elements(site):
+                self.host.perform(site, effects, now)
+
+        element = ApplicationFace(address, self.fabric.port(address), perform)
+        self._spawn(site, element)
+        self.handlers[site].attach(element)
+
+    def _make_control(self) -> None:
+        node, domain = places.CONTROL_SITE, self.plan.domain
+        sites = [site.site for site in self.plan.sites]
+        agents = [agent.address for site in self.plan.sites for agent in site.agents]
+
+        def spawn(make: Callable[..., Element], address: Address, *rest: object) -> None:
+            self._spawn(node, make(address, self.fabric.port(address), *rest))
+
+        spawn(ConnectivityManager, places.manager(End.CONNECTIVITY_MGT, domain))
+        spawn(ForwardingManager, places.manager(End.FORWARDING_MGT, domain))
+        spawn(ServiceManager, places.manager(End.SERVICE_MGT, domain))
+        spawn(
+            ConnectivityTelemetry,
+            places.telemetry(End.CONNECTIVITY_TEL, domain),
+            [places.termination(domain, site) for site in sites],
+        )
+        relays = [places.relay(domain, site) for site in sites]
+        spawn(ForwardingTelemetry, places.telemetry(End.FORWARDING_TEL, domain), [*relays, *agents])
+        kmes = [places.kme(domain, site) for site in sites]
+        spawn(ServiceTelemetry, places.telemetry(End.SERVICE_TEL, domain), kmes)
+        spawn(ConnectivityController, places.controller(End.CONNECTIVITY_CTL, domain))
+        spawn(ForwardingController, places.controller(End.FORWARDING_CTL, domain))
+        random = source(self.seed, "service.ctl", self.host.incarnation(node))
+        spawn(ServiceController, places.controller(End.SERVICE_CTL, domain), random, self.anchor)
+
+    def _make_outside(self) -> None:
+        address = self.plan.operator
+        self.operator = OperatorElement(address, self.fabric.port(address), self.plan.lab)
+        self._spawn(OUTSIDE_NODE, self.operator)
+
+
+def _limits(plan: NetworkPlan, site: str) -> Limits:
+    node = next(node for node in plan.description.nodes if node.name == site)
+    given = plan.description.limits_of(node)
+    return Limits(
+        max_key_per_request=given.max_key_per_request,
+        max_key_size_bits=given.max_key_size_bits,
+        min_key_size_bits=given.min_key_size_bits,
+    )
+
+
+def _first_blocks(records: dict[str, Sequence[Record]]) -> dict[str, int]:
+    """Return the next block number of every link that a ledger knows."""
+    newest: dict[str, int] = {}
+    for rows in records.values():
+        for row in rows:
+            if isinstance(row, BlockState):
+                newest[row.link] = max(newest.get(row.link, 0), row.number)
+    return {link: number + 1 for link, number in newest.items()}

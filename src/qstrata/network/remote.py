@@ -1,0 +1,218 @@
+"""What a command says to a running network, and what it answers: one JSON object a line on its socket.
+
+The socket stands in the state directory; behind it are the operator's port (T7, T8) and the
+supervisor. Every answer is one of `Answer`; a fault of the caller is `Failed`.
+"""
+
+import msgspec
+
+from qstrata.fabric.memory import Refusal, Traffic
+from qstrata.fabric.messages.forwarding_control import BlockTrace
+from qstrata.fabric.messages.lab import Fault
+from qstrata.fabric.messages.policy import UnitState
+from qstrata.fabric.messages.reports import Alarm
+from qstrata.fabric.messages.samples import BearerState, LinkPoolSample, SessionSample
+from qstrata.kernel.pacing import Lateness
+from qstrata.store.records import Segment
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag_field="do"):
+    """A request of a command."""
+
+
+class AskInspect(Ask, frozen=True, kw_only=True, tag="inspect"):
+    """Ask for nodes, links, sessions, pools, SAEs and alarms."""
+
+
+class AskTrace(Ask, frozen=True, kw_only=True, tag="trace"):
+    """Ask for the story of a key, by id, or of a unit, by identifier or digest."""
+
+    wanted: str
+
+
+class AskDescribe(Ask, frozen=True, kw_only=True, tag="describe"):
+    """Ask for planes, elements and arrows, with message counts and refusals."""
+
+
+class AskInject(Ask, frozen=True, kw_only=True, tag="inject"):
+    """Inject a fault (T8)."""
+
+    kind: str
+    target: str
+    amount: float
+
+
+class AskHeal(Ask, frozen=True, kw_only=True, tag="heal"):
+    """End a fault (T8)."""
+
+    kind: str
+    target: str
+
+
+class AskFaults(Ask, frozen=True, kw_only=True, tag="faults"):
+    """Ask which faults stand (T8)."""
+
+
+class AskDown(Ask, frozen=True, kw_only=True, tag="down"):
+    """Take the network down; answered once requests under way are served."""
+
+
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A site: the URL of its KME, the KME's name, its instruments' bearers."""
+
+    name: str
+    lon: float
+    lat: float
+    url: str
+    kme: str
+    bearers: tuple[BearerState, ...]
+
+
+class LinkView(msgspec.Struct, frozen=True, kw_only=True):
+    """A link: control's state (ETSI GS QKD 015), media, last second's counts, key rate, both pools.
+
+    `age_s` is how old the telemetry is.
+    """
+
+    name: str
+    a: str
+    b: str
+    length_km: float
+    loss_db: float
+    protocol: str
+    state: str
+    media: str
+    reason: str
+    detections_per_s: float
+    qber: float
+    key_rate_bps: float
+    blocks: int
+    age_s: float
+    pools: tuple[tuple[str, LinkPoolSample], ...]
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A session: the unit, its path, and what each of its KMEs holds."""
+
+    unit: UnitState
+    age_s: float
+    kmes: tuple[tuple[str, SessionSample], ...]
+
+
+class SaeView(msgspec.Struct, frozen=True, kw_only=True):
+    """An SAE: where it fetches its keys, and with which files."""
+
+    name: str
+    node: str
+    url: str
+    certificate: str
+    key: str
+    ca: str
+
+
+class NetworkView(msgspec.Struct, frozen=True, kw_only=True, tag="network", tag_field="is"):
+    """Answer AskInspect."""
+
+    name: str
+    domain: str
+    up_s: float
+    clock: str
+    seed: int | None
+    nodes: tuple[NodeView, ...]
+    links: tuple[LinkView, ...]
+    sessions: tuple[SessionView, ...]
+    saes: tuple[SaeView, ...]
+    alarms: tuple[Alarm, ...]
+    faults: tuple[Fault, ...]
+    lateness: tuple[Lateness, ...]
+
+
+class KeyEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """What one KME knows of a key."""
+
+    site: str
+    own: bool
+    state: str
+    delivered_to: tuple[str, ...]
+
+
+class HopView(msgspec.Struct, frozen=True, kw_only=True):
+    """One hop of a transfer: the pad bits that masked it, and the blocks and bearers they came from."""
+
+    site: str
+    path: int
+    at_s: float
+    incoming: tuple[Segment, ...]
+    outgoing: tuple[Segment, ...]
+    blocks: tuple[BlockTrace, ...]
+
+
+class KeyStory(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole story of one key."""
+
+    key_id: str
+    session: str
+    unit: str
+    size_bits: int
+    valid_until: str
+    ends: tuple[KeyEnd, ...]
+    transfer: str
+    hops: tuple[HopView, ...]
+
+
+class TraceView(msgspec.Struct, frozen=True, kw_only=True, tag="trace", tag_field="is"):
+    """Answer AskTrace; a unit's trace shows its newest keys."""
+
+    wanted: str
+    stories: tuple[KeyStory, ...]
+
+
+class ArrowView(msgspec.Struct, frozen=True, kw_only=True):
+    """One arrow of the figure: what was carried on it."""
+
+    id: str
+    ends: str
+    scope: str
+    carries: str
+    key_bits: bool
+    messages: int
+    types: tuple[Traffic, ...]
+
+
+class PlaneView(msgspec.Struct, frozen=True, kw_only=True):
+    """One plane or outside role: the elements that stand at it."""
+
+    end: str
+    elements: tuple[str, ...]
+
+
+class DescribeView(msgspec.Struct, frozen=True, kw_only=True, tag="describe", tag_field="is"):
+    """Answer AskDescribe."""
+
+    name: str
+    planes: tuple[PlaneView, ...]
+    arrows: tuple[ArrowView, ...]
+    refusals: tuple[Refusal, ...]
+
+
+class FaultsView(msgspec.Struct, frozen=True, kw_only=True, tag="faults", tag_field="is"):
+    """Answer AskInject, AskHeal and AskFaults."""
+
+    faults: tuple[Fault, ...]
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done", tag_field="is"):
+    """Answer AskDown."""
+
+    text: str
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="is"):
+    """Say what is wrong with a request, and the cure; `code` is the command's exit code."""
+
+    text: str
+    code: int
+
+
+Asked = AskInspect | AskTrace | AskDescribe | AskInject | AskHeal | AskFaults | AskDown
+Answer = NetworkView | TraceView | DescribeView | FaultsView | Done | Failed
