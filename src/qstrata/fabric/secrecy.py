@@ -62,10 +62,10 @@ class LeakScanner:
             self._windows.update(data[start : start + _WINDOW] for start in starts if start >= 0)
 
     def leaks(self, message: object) -> bool:
-        """Tell whether a body holds known key bytes, or key material as such."""
+        """Tell whether a body holds known key bytes, key material as such, or what no body can be."""
         try:
             body = self._encoder.encode(message)
-        except TypeError:
+        except (TypeError, OverflowError):
             return True
         return any(self._found(text) for text in _readings(body))
 

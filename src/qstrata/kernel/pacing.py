@@ -89,6 +89,7 @@ class RealTimePacer:
         self._stop: asyncio.Event | None = None
         self._timer: asyncio.Handle | None = None
         self._running = False
+        self._over = False
         self._failure: Exception | None = None
 
     def clock_ps(self) -> int:
@@ -105,6 +106,8 @@ class RealTimePacer:
         Events that are due before run first. On the pacer's own thread it has been called when this
         returns, unless an event is running; before `run` it waits for it, after `run` it never is.
         """
+        if self._over:
+            return
         self._inbox.append((function, arguments))
         loop = self._loop
         if loop is None:
@@ -125,6 +128,7 @@ class RealTimePacer:
             await stop.wait()
         finally:
             self._disarm()
+            self._over = True
             self._loop = self._stop = None
         if self._failure is not None:
             raise self._failure
