@@ -1,0 +1,163 @@
+"""The event log as the checker sees it: every line an entry or a row, in the order of the log.
+
+The rows repeat what `Record.logged` of the ledger's records says, so that the checker judges the log
+and shares no code with what it judges.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from qstrata.core.errors import InputError
+from qstrata.fabric.log import (
+    Answered,
+    BlockHeld,
+    Durable,
+    KeyHeld,
+    NodeEvent,
+    PadUsed,
+    Sampled,
+    Scanned,
+    Settled,
+)
+from qstrata.store.records import KeyState
+
+Log = Path | str | Iterable[bytes | str]
+"""A path, or the lines themselves."""
+
+JUDGED_MESSAGES = ("Relay", "KeysDelivered")
+SENT = "sent"
+REFUSED = "refused"
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, gc=False, tag_field="tag", tag="msg"):
+    """A `Carried` entry, its log fields not looked into before they are needed."""
+
+    arrow: str
+    sender: str
+    receiver: str
+    type: str
+    due_ps: int
+    outcome: str
+    ids: msgspec.Raw
+
+    @property
+    def site(self) -> str:
+        """Return the sender's site, from `end/domain/site/name`."""
+        return self.sender.split("/")[-2]
+
+    def texts(self) -> tuple[str, ...]:
+        """Return the log fields as texts."""
+        return tuple(map(str, msgspec.json.decode(self.ids)))
+
+
+class _Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    site: str
+
+
+class BlockRow(_Row, frozen=True, array_like=True, gc=False):
+    """A durable account of a block at a site, in bits."""
+
+    link: str
+    number: int
+    length: int
+    owner: str
+    position: int
+    relayed: int
+    destroyed: int
+    provisioned: int
+    digest: str
+
+
+class KeyRow(_Row, frozen=True, array_like=True, gc=False):
+    """A durable key at a site."""
+
+    key_id: str
+    session: str
+    sequence: int
+    own: int
+    size_bits: int
+    valid_until_ps: int
+    state: KeyState
+    delivered_to: tuple[str, ...]
+
+
+class SessionRow(_Row, frozen=True, array_like=True, gc=False):
+    """A durable session at a site."""
+
+    session: str
+    peer_site: str
+    size_bits: int
+    depth: int
+    valid_until_ps: int
+    closed: int
+
+
+class LegRow(_Row, frozen=True, array_like=True, gc=False):
+    """A durable leg of a transfer at a relay: the pad bits that came in and went out."""
+
+    transfer: str
+    path: int
+    incoming: int
+    outgoing: int
+
+
+class Dropped(_Row, frozen=True, array_like=True, gc=False):
+    """A row that was dropped from a site's ledger."""
+
+    kind: str
+    key: str
+
+
+Entry = Message | Durable | PadUsed | BlockHeld | KeyHeld | Answered | Settled | Scanned | NodeEvent | Sampled
+Event = Entry | _Row
+
+_ROWS: dict[str, type[_Row]] = {
+    "block": BlockRow,
+    "key": KeyRow,
+    "session": SessionRow,
+    "transfer": LegRow,
+}
+_KEY_FIXED = len(KeyRow.__struct_fields__) - 2
+
+
+def read(log: Log) -> Iterator[tuple[int, int, Event]]:
+    """Yield (time_ps, sequence, event) of each line; rows of no interest stay `Durable` entries.
+
+    A line without an end, the last of a file, was cut off by the death of its writer and is left out.
+    Raises InputError with the number of a line that is not an entry.
+    """
+    if isinstance(log, (str, Path)):
+        with Path(log).open("rb") as lines:
+            yield from _entries(lines, torn_end=True)
+    else:
+        yield from _entries(log, torn_end=False)
+
+
+def _entries(lines: Iterable[bytes | str], torn_end: bool) -> Iterator[tuple[int, int, Event]]:
+    decode = msgspec.json.Decoder(Entry).decode
+    for number, line in enumerate(lines, 1):
+        data = line.encode() if isinstance(line, str) else line
+        try:
+            head, sequence, rest = data.split(b",", 2)
+            entry = decode(b"[" + rest)
+            event = _row(entry) if type(entry) is Durable else entry
+            yield int(head[1:]), int(sequence), event
+        except ValueError as error:
+            if torn_end and not data.endswith(b"\n"):
+                return
+            raise InputError(f"line {number} of the log is not an entry of the event log: {error}") from error
+
+
+def _row(entry: Durable) -> Event:
+    if entry.op == "drop":
+        return Dropped(entry.node, entry.kind, entry.key)
+    shape = _ROWS.get(entry.kind)
+    if shape is None:
+        return entry
+    fields: tuple[Any, ...] = entry.fields
+    if shape is KeyRow:
+        fields = (*fields[:_KEY_FIXED], fields[_KEY_FIXED:])
+    return msgspec.convert((entry.node, *fields), shape)

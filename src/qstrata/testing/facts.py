@@ -1,0 +1,261 @@
+"""What the log has established so far about blocks, keys, sessions and transfers.
+
+Rules compare an event with these facts before the facts take it in. Blocks and keys are forgotten
+once their rows are dropped at every site; of a dropped row only its key is kept.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from qstrata.fabric.log import Answered, BlockHeld, KeyHeld, NodeEvent, PadUsed, Settled
+from qstrata.store.records import KeyState
+from qstrata.testing.evidence import SENT, BlockRow, Dropped, KeyRow, LegRow, Message, SessionRow
+
+DEAD = frozenset((KeyState.DESTROYED, KeyState.EXPIRED, KeyState.QUARANTINED))
+MASK = "mask"
+
+
+class Mask(msgspec.Struct, frozen=True, gc=False):
+    """One use of pad bits to mask."""
+
+    site: str
+    offset: int
+    length: int
+    transfer: str
+    digest: str
+    sequence: int
+
+
+class SiteBlock:
+    """One block at one site: bits below `floor` were in use when the node last stopped or started."""
+
+    __slots__ = ("dropped", "floor", "held", "held_sequence", "moved", "row", "sequence", "top")
+
+    def __init__(self) -> None:
+        self.row: BlockRow | None = None
+        self.sequence = -1
+        self.held: BlockHeld | None = None
+        self.held_sequence = -1
+        self.moved = False
+        self.top = 0
+        self.floor = 0
+        self.dropped = False
+
+
+class BlockFacts:
+    """One block at all sites, and every mask made with its bits, by offset."""
+
+    __slots__ = ("maskers", "masks", "settled", "sites", "starts")
+
+    def __init__(self) -> None:
+        self.sites: dict[str, SiteBlock] = {}
+        self.masks: list[Mask] = []
+        self.starts: list[int] = []
+        self.maskers: dict[str, int] = {}
+        self.settled: dict[int, list[tuple[int, Settled]]] = {}
+
+    def at(self, site: str) -> SiteBlock:
+        """Return the block at a site."""
+        block = self.sites.get(site)
+        if block is None:
+            block = self.sites[site] = SiteBlock()
+        return block
+
+    def overlapping(self, offset: int, length: int) -> list[Mask]:
+        """Return the masks that used any of these bits."""
+        last = bisect_left(self.starts, offset + length)
+        first = max(bisect_right(self.starts, offset) - 1, 0)
+        return [m for m in self.masks[first:last] if m.offset + m.length > offset]
+
+    def add(self, mask: Mask) -> None:
+        """Remember a mask."""
+        index = bisect_right(self.starts, mask.offset)
+        self.starts.insert(index, mask.offset)
+        self.masks.insert(index, mask)
+        self.maskers.setdefault(mask.site, mask.sequence)
+
+
+class SiteKey:
+    """One key at one site; `sent` counts the answers that left the site with it."""
+
+    __slots__ = ("dead_sequence", "dropped", "held", "held_sequence", "row", "sent", "sequence")
+
+    def __init__(self) -> None:
+        self.row: KeyRow | None = None
+        self.sequence = -1
+        self.held: KeyHeld | None = None
+        self.held_sequence = -1
+        self.dead_sequence = -1
+        self.sent = 0
+        self.dropped = False
+
+
+class KeyFacts:
+    """One key at all sites, and the answers that delivered it, each with its sequence number."""
+
+    __slots__ = ("answers", "sites")
+
+    def __init__(self) -> None:
+        self.sites: dict[str, SiteKey] = {}
+        self.answers: list[tuple[int, Answered]] = []
+
+    def at(self, site: str) -> SiteKey:
+        """Return the key at a site."""
+        key = self.sites.get(site)
+        if key is None:
+            key = self.sites[site] = SiteKey()
+        return key
+
+
+class Facts:
+    """All facts; `absorb` takes an event in."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[tuple[str, int], BlockFacts] = {}
+        self.keys: dict[str, KeyFacts] = {}
+        self.local: set[tuple[str, str]] = set()
+        self.closed_ps: dict[str, int] = {}
+        self.legs: dict[tuple[str, str], int] = {}
+        self.masked: dict[tuple[str, str], int] = {}
+        self.unmasked: dict[tuple[str, str], int] = {}
+        self.gone: dict[tuple[str, str], set[str]] = {}
+        self.time_ps = 0
+        self.sequence = 0
+        self._by_type: dict[type, Callable[[Any], None]] = {
+            PadUsed: self._pad,
+            BlockHeld: self._block_held,
+            BlockRow: self._block_row,
+            KeyHeld: self._key_held,
+            KeyRow: self._key_row,
+            Answered: self._answered,
+            Settled: self._settled,
+            Message: self._message,
+            SessionRow: self._session_row,
+            LegRow: self._leg_row,
+            Dropped: self._dropped,
+            NodeEvent: self._node_event,
+        }
+
+    def absorb(self, event: object) -> None:
+        """Take an event in, at the current time and sequence number."""
+        take = self._by_type.get(type(event))
+        if take is not None:
+            take(event)
+
+    def block(self, link: str, number: int) -> BlockFacts:
+        """Return the facts of a block."""
+        block = self.blocks.get((link, number))
+        if block is None:
+            block = self.blocks[link, number] = BlockFacts()
+        return block
+
+    def key(self, key_id: str) -> KeyFacts:
+        """Return the facts of a key."""
+        key = self.keys.get(key_id)
+        if key is None:
+            key = self.keys[key_id] = KeyFacts()
+        return key
+
+    def was_dropped(self, site: str, kind: str, key: str) -> bool:
+        """Say whether a site once dropped that row."""
+        return key in self.gone.get((site, kind), ())
+
+    def was_dropped_anywhere(self, kind: str, key: str) -> bool:
+        """Say whether any site once dropped that row."""
+        return any(key in keys for (_, of), keys in self.gone.items() if of == kind)
+
+    def _pad(self, pad: PadUsed) -> None:
+        if pad.use != MASK:
+            return
+        block = self.block(pad.link, pad.number)
+        block.add(Mask(pad.site, pad.offset, pad.length, pad.transfer, pad.digest, self.sequence))
+        at = block.at(pad.site)
+        at.top = max(at.top, pad.offset + pad.length)
+        self.masked[pad.site, pad.transfer] = self.sequence
+
+    def _block_held(self, held: BlockHeld) -> None:
+        at = self.block(held.link, held.number).at(held.site)
+        at.held, at.held_sequence = held, self.sequence
+
+    def _block_row(self, row: BlockRow) -> None:
+        at = self.block(row.link, row.number).at(row.site)
+        at.moved = at.moved or (at.row is not None and at.row.owner != row.owner)
+        at.row, at.sequence, at.dropped = row, self.sequence, False
+        at.top = max(at.top, row.position)
+
+    def _key_held(self, held: KeyHeld) -> None:
+        at = self.key(held.key_id).at(held.site)
+        at.held, at.held_sequence = held, self.sequence
+
+    def _key_row(self, row: KeyRow) -> None:
+        at = self.key(row.key_id).at(row.site)
+        if row.state in DEAD and at.dead_sequence < 0:
+            at.dead_sequence = self.sequence
+        at.row, at.sequence, at.dropped = row, self.sequence, False
+
+    def _answered(self, answer: Answered) -> None:
+        self.key(answer.key_id).answers.append((self.sequence, answer))
+
+    def _settled(self, mark: Settled) -> None:
+        block = self.blocks.get((mark.link, mark.number))
+        if block is not None:
+            marks = block.settled.setdefault(mark.position, [])
+            if all(mark != earlier for _, earlier in marks):
+                marks.append((self.sequence, mark))
+
+    def _message(self, message: Message) -> None:
+        if message.outcome != SENT:
+            return
+        if message.type == "KeysDelivered":
+            site = message.site
+            for key_id in message.texts()[1].split():
+                self.key(key_id).at(site).sent += 1
+        elif message.type == "Relay":
+            step = (message.site, message.texts()[0])
+            if self.masked.pop(step, None) is None:
+                self.unmasked[step] = self.sequence
+
+    def _session_row(self, row: SessionRow) -> None:
+        if row.peer_site == row.site:
+            self.local.add((row.site, row.session))
+        if row.closed:
+            self.closed_ps.setdefault(row.session, self.time_ps)
+
+    def _leg_row(self, row: LegRow) -> None:
+        self.legs[row.site, row.transfer] = row.outgoing
+
+    def _node_event(self, event: NodeEvent) -> None:
+        for block in self.blocks.values():
+            at = block.sites.get(event.node)
+            if at is not None:
+                at.floor = at.top
+
+    def _dropped(self, drop: Dropped) -> None:
+        if drop.kind == "transfer":
+            self.legs.pop((drop.site, drop.key), None)
+            self.masked.pop((drop.site, drop.key), None)
+            self.unmasked.pop((drop.site, drop.key), None)
+        elif drop.kind == "key":
+            self.gone.setdefault((drop.site, drop.kind), set()).add(drop.key)
+            self._forget_key(drop)
+        elif drop.kind == "block":
+            self.gone.setdefault((drop.site, drop.kind), set()).add(drop.key)
+            self._forget_block(drop)
+
+    def _forget_key(self, drop: Dropped) -> None:
+        key = self.keys.get(drop.key)
+        if key is not None and drop.site in key.sites:
+            key.sites[drop.site].dropped = True
+            if all(at.dropped for at in key.sites.values()):
+                del self.keys[drop.key]
+
+    def _forget_block(self, drop: Dropped) -> None:
+        link, _, number = drop.key.rpartition("/")
+        block = self.blocks.get((link, int(number)))
+        if block is not None and drop.site in block.sites:
+            block.sites[drop.site].dropped = True
+            if all(at.dropped for at in block.sites.values()):
+                del self.blocks[link, int(number)]

@@ -1,0 +1,82 @@
+"""What clients saw: every call of an SAE with its outcome, the checker's second source."""
+
+import enum
+from collections.abc import Iterable
+
+import msgspec
+
+from qstrata.core.errors import InputError
+
+
+class Outcome(enum.Enum):
+    """How a call ended for the client; only `REFUSED` says for sure that nothing was delivered."""
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+    UNKNOWN = "unknown"
+
+
+class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of one SAE: `verb` is `enc` or `dec`, times are picoseconds since the network's start.
+
+    `key_ids` are the keys delivered by `enc`, or the keys that `dec` asked for. `digests` belong to the
+    delivered keys, in the same order, keyed with the run's salt; empty when nothing was delivered.
+    """
+
+    started_ps: int
+    ended_ps: int
+    sae: str
+    peer: str
+    verb: str
+    key_ids: tuple[str, ...]
+    digests: tuple[str, ...] = ()
+    outcome: Outcome
+
+
+def outcome_of_status(status: int) -> Outcome:
+    """Return the outcome that an HTTP status means (ETSI GS QKD 014 V1.1.1, 5); 0 is no answer."""
+    if status == 200:
+        return Outcome.DELIVERED
+    if status in (400, 401):
+        return Outcome.REFUSED
+    return Outcome.UNAVAILABLE if status == 503 else Outcome.UNKNOWN
+
+
+class ClientKey:
+    """What the clients say of one key id; `answered` is what the log has said of it so far."""
+
+    __slots__ = ("answered", "decs", "encs", "session", "tries", "valid_until_ps")
+
+    def __init__(self) -> None:
+        self.encs: list[tuple[ClientCall, str]] = []
+        self.decs: list[tuple[ClientCall, str]] = []
+        self.tries: list[ClientCall] = []
+        self.answered: set[tuple[str, str]] = set()
+        self.valid_until_ps = -1
+        self.session = ""
+
+    @property
+    def digests(self) -> list[str]:
+        """Return the digests of all deliveries."""
+        return [digest for _, digest in (*self.encs, *self.decs)]
+
+
+class Clients:
+    """The clients' histories by key id; InputError when a delivered key has no digest."""
+
+    def __init__(self, histories: Iterable[ClientCall]) -> None:
+        self.calls = sorted(histories, key=lambda call: (call.started_ps, call.ended_ps))
+        self.keys: dict[str, ClientKey] = {}
+        for call in self.calls:
+            digests = call.digests if call.outcome is Outcome.DELIVERED else ("",) * len(call.key_ids)
+            if len(digests) != len(call.key_ids):
+                raise InputError(f"a call of {call.sae} got {len(call.key_ids)} keys: give a digest of each")
+            for key_id, digest in zip(call.key_ids, digests, strict=True):
+                self._enter(call, self.keys.setdefault(key_id, ClientKey()), digest)
+
+    def _enter(self, call: ClientCall, key: ClientKey, digest: str) -> None:
+        if call.verb == "dec":
+            key.tries.append(call)
+        if call.outcome is Outcome.DELIVERED:
+            (key.encs if call.verb == "enc" else key.decs).append((call, digest))

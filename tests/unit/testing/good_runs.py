@@ -1,0 +1,119 @@
+"""Runs that break no rule, though they look as if they might."""
+
+from qstrata.fabric.log import NodeEvent, Settled
+from qstrata.store.records import KeyState
+from qstrata.testing.history import Outcome
+from tests.unit.testing.story import BLOCK, KEY, LINK, SESSION, Story
+
+
+def clean_crash(story: Story) -> None:
+    story.blocks()
+    story.carry()
+    story.note(NodeEvent("north", "crash"))
+    story.note(NodeEvent("north", "start"))
+    story.put("north", BLOCK, position=256, destroyed=256)
+    story.put("north", BLOCK, position=512, destroyed=256)
+    story.mask(offset=256, of="t2")
+
+
+def clean_ownership_change(story: Story) -> None:
+    story.blocks()
+    for site in ("north", "south"):
+        story.put(site, BLOCK, owner="south")
+    story.put("south", BLOCK, owner="south", position=256)
+    story.pad("south", "mask")
+    story.pad("north", "unmask")
+
+
+def clean_local_session(story: Story) -> None:
+    story.put("north", SESSION, peer_site="north")
+    story.held("north", 1)
+    story.put("north", KEY)
+    story.put("north", KEY, state=KeyState.DELIVERED_IN_PART, delivered_to=("A",))
+    story.answer("north", "A", "enc")
+    story.put("north", KEY, state=KeyState.DELIVERED, delivered_to=("A", "B"))
+    story.answer("north", "B", "dec")
+
+
+def clean_watermarks(story: Story) -> None:
+    story.pooled()
+    story.put("north", BLOCK, position=256, relayed=128)
+    story.note(Settled("south", LINK, 0, 256, 128, 0))
+    story.put("north", BLOCK, position=256, relayed=128, destroyed=128)
+    story.note(Settled("south", LINK, 0, 256, 128, 128))
+    story.note(Settled("north", LINK, 0, 256, 128, 0))
+    story.note(Settled("north", LINK, 0, 256, 128, 128))
+
+
+def clean_void_notice(story: Story) -> None:
+    story.relay("t-void")
+
+
+def clean_refused_dec_of_a_second_try(story: Story) -> None:
+    story.whole()
+    story.now += 100
+    story.call("B", "A", "dec", Outcome.REFUSED)
+
+
+def clean_refused_dec_after_a_lost_answer(story: Story) -> None:
+    story.pooled()
+    story.enc()
+    story.call("B", "A", "dec", Outcome.UNKNOWN, at=200)
+    story.call("B", "A", "dec", Outcome.REFUSED, at=300)
+
+
+def clean_refused_dec_of_an_expired_key(story: Story) -> None:
+    story.pooled()
+    story.enc()
+    story.call("B", "A", "dec", Outcome.REFUSED, at=10_001)
+
+
+def clean_refused_dec_by_a_third_sae(story: Story) -> None:
+    story.pooled()
+    story.enc()
+    story.call("C", "A", "dec", Outcome.REFUSED, at=200)
+
+
+def clean_refused_dec_of_a_closed_session(story: Story) -> None:
+    story.pooled()
+    story.enc()
+    story.put("south", SESSION, closed=True)
+    story.call("B", "A", "dec", Outcome.REFUSED, at=200)
+
+
+def clean_unavailable_dec(story: Story) -> None:
+    story.pooled()
+    story.enc()
+    story.call("B", "A", "dec", Outcome.UNAVAILABLE, at=200)
+
+
+def clean_dropped_rows(story: Story) -> None:
+    story.whole()
+    for site in ("north", "south"):
+        story.drop(site, "key", "k1")
+        story.put(site, BLOCK, position=1000, destroyed=1000)
+        story.drop(site, "block", f"{LINK}/0")
+
+
+def clean_repeated_relay_by_the_fabric(story: Story) -> None:
+    story.pooled()
+    story.send("T5", "forwarding.res/d/north/relay", "Relay", "t1", LINK, outcome="again")
+    story.send("T1", "service.res/d/north/kme", "KeysDelivered", 7, "k1", outcome="bearer-down")
+
+
+CLEAN = [
+    Story.whole,
+    clean_crash,
+    clean_ownership_change,
+    clean_local_session,
+    clean_watermarks,
+    clean_void_notice,
+    clean_refused_dec_of_a_second_try,
+    clean_refused_dec_after_a_lost_answer,
+    clean_refused_dec_of_an_expired_key,
+    clean_refused_dec_by_a_third_sae,
+    clean_refused_dec_of_a_closed_session,
+    clean_unavailable_dec,
+    clean_dropped_rows,
+    clean_repeated_relay_by_the_fabric,
+]
