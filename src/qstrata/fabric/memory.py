@@ -15,8 +15,8 @@ from qstrata.core.address import Address
 from qstrata.core.errors import RefusedError
 from qstrata.core.randomness import stream
 from qstrata.fabric.bearers import BearerTable
-from qstrata.fabric.figure import Ride
-from qstrata.fabric.log import Scanned
+from qstrata.fabric.figure import Arrow, Ride, arrow_between
+from qstrata.fabric.log import Carried, Scanned
 from qstrata.fabric.messages.base import Message
 from qstrata.fabric.port import BoundHandle, Port, check
 from qstrata.fabric.recorder import Recorder
@@ -228,7 +228,7 @@ class MemoryFabric:
         try:
             checked = check(self._directory, sender, to, channel)
         except RefusedError as error:
-            self._refuse(sender, to, "", str(error))
+            self._refuse(arrow_between(sender.end, to.end), sender, to, "", str(error))
             raise
         for bearer in checked.bearers:
             if bearer not in self._bearers and checked.arrow.ride is Ride.MANAGEMENT:
@@ -246,7 +246,7 @@ class MemoryFabric:
         elif kind.secret and not handle.arrow.secret:
             reason = f"{kind.__name__} is secret, {handle.arrow.id} never carries key bits"
         if reason:
-            self._refuse(handle.sender, handle.to, kind.__name__, reason)
+            self._refuse(handle.arrow, handle.sender, handle.to, kind.__name__, reason)
             raise RefusedError(f"{handle.sender} to {handle.to}: {reason}")
         prefix = self._recorder.prefix(handle.arrow.id, str(handle.sender), str(handle.to), kind.__name__)
         lane = handle.lanes[kind] = _Lane(kind, prefix, not handle.arrow.secret)
@@ -310,10 +310,13 @@ class MemoryFabric:
             entry = Scanned(handle.arrow.id, str(handle.sender), str(handle.to), lane.kind.__name__)
             self._recorder.note(entry, now)
 
-    def _refuse(self, sender: Address, to: Address, kind: str, reason: str) -> None:
+    def _refuse(self, arrow: Arrow | None, sender: Address, to: Address, kind: str, reason: str) -> None:
         key = (str(sender), str(to), kind, reason)
         if key in self._refusals or len(self._refusals) < MAX_REFUSALS:
             self._refusals[key] = self._refusals.get(key, 0) + 1
+        now = self._queue.now
+        arrow_id = arrow.id if arrow is not None else ""
+        self._recorder.note(Carried(arrow_id, str(sender), str(to), kind, now, "refused", ()), now)
 
     def _endpoint(self, address: Address) -> _Endpoint:
         endpoint = self._endpoints.get(address)

@@ -205,12 +205,14 @@ def test_a_type_of_the_wrong_direction_is_refused_counted_and_listed(wire):
         2,
     )
     assert wire.fabric.traffic() == ()
+    assert wire.outcomes() == ["refused", "refused"]
 
 
 def test_a_handle_that_may_not_be_bound_is_refused_and_counted(wire):
     with pytest.raises(RefusedError, match="needs a declared channel"):
         wire.fabric.port(wire.relay_a).bind(wire.relay_b)
     assert [(row.type, row.count) for row in wire.fabric.refusals()] == [("", 1)]
+    assert wire.outcomes() == ["refused"]
 
 
 def test_a_port_binds_a_handle_once(wire):
