@@ -28,9 +28,12 @@ class KeyMaterial:
         """Return the length in bits."""
         return len(self._held()) * 8
 
-    def reveal(self) -> bytes:
-        """Return a copy of the bytes; for ciphers, the sealed store and the answer to an SAE only."""
-        return bytes(self._held())
+    def reveal(self, start: int = 0, end: int | None = None) -> bytes:
+        """Return a copy of the bytes, or of those from `start` to before `end`.
+
+        For ciphers, the sealed store and the answer to an SAE only.
+        """
+        return bytes(self._held()[start:end])
 
     def take(self) -> bytes:
         """Return the bytes and empty this object; a second call raises InternalError."""

@@ -192,7 +192,7 @@ class LinkPool:
             if bits is None:
                 raise InternalError(f"the bits of block {segment.number} of {self.link} are gone")
             first = segment.offset // 8
-            parts.append(bits.reveal()[first : first + segment.length // 8])
+            parts.append(bits.reveal(first, first + segment.length // 8))
         return b"".join(parts)
 
     def settle(self, segments: tuple[Segment, ...], relayed: bool) -> None:
