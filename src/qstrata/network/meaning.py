@@ -13,10 +13,12 @@ from qstrata.core.urn import Urn, longest_prefix
 from qstrata.network.description import Description, Limits
 from qstrata.network.document import MAX_PROBLEMS, Place, Problem, View
 from qstrata.network.shape import did_you_mean
+from qstrata.physics.profiles import PROFILES
 
 CONTROL_SITE = "control"
 _RESERVED_ROOTS = ("lifecycle",)
 _KME_SEGMENT = "kme"
+_PROFILE_NAMES = tuple(profile.name for profile in PROFILES)
 
 
 def check_references(root: View) -> list[Problem]:
@@ -85,6 +87,7 @@ def _check_links(root: View) -> Iterator[Problem]:
     named: dict[str, int] = {}
     for link in root.get("links").items():
         ends = link.get("ends")
+        yield from _unknown(link.get("profile"), _PROFILE_NAMES, "device profile")
         for end in ends.items():
             yield from _unknown(end, nodes, "node")
         texts = [end.text for end in ends.items() if end.text is not None]
@@ -224,10 +227,12 @@ def _check_limits(description: Description, root: View) -> Iterator[Problem]:
 
 def _check_devices(description: Description, root: View) -> Iterator[Problem]:
     for link, view in zip(description.links, root.get("links").items(), strict=True):
+        if link.profile not in _PROFILE_NAMES:
+            continue
         try:
             _ = link.link_parameters
         except InputError as fault:
-            at = next((v for v in (view.get("parameters"), view.get("profile")) if v.tree is not None), view)
+            at = view.get("parameters") if view.get("parameters").tree is not None else view
             yield _problem(at, str(fault))
 
 

@@ -76,7 +76,7 @@ WRONG = {
     ),
     "channel with two delays": ("{delay-us: 120}", "@@{delay-us: 120, length-km: 3}", "keep one of them"),
     "unknown channel": ("distillation: {", "@@destillation: {", "did you mean `distillation`?"),
-    "unknown profile": ("block-s: 30", "profile: gys", "choose one of gys-100mhz"),
+    "unknown profile": ("block-s: 30", "profile: @@gys-10mhz", "did you mean `gys-100mhz`?"),
     "figures that contradict": ("{y0: 1e-6}", "@@{signal-probability: 0.9}", "add up to 1"),
     "figure out of its range": ("1e-6", "@@0.5", "from 0 to 0.01 1/pulse"),
     "node named twice": ("{name: b, site", "{name: @@a, site", "a node called `a` is already in line 6"),
