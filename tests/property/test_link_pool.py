@@ -182,7 +182,11 @@ def test_a_late_duplicate_of_a_hand_over_never_makes_two_owners() -> None:
     given_number = next(
         n for n, block in ends.pools["b"].blocks.items() if block.state.owner == "b" and n % 2 == 0
     )
+    ends.allocate("b", BLOCK_BITS, synced=True)
+    ends.allocate("b", BLOCK_BITS // 2, synced=True)
+    spent = ends.pools["b"].blocks[given_number].state.position
+    assert spent
+    ends.pools["b"].take(given_number)
+    state = ends.pools["b"].blocks[given_number].state
+    assert (state.owner, state.position) == ("b", spent)
     assert ends.pools["b"].give(10, 0) != given_number
-    assert (
-        ends.pools["a"].take(given_number) is False or ends.pools["b"].blocks[given_number].state.owner == "b"
-    )
