@@ -176,4 +176,4 @@ def _why(view: LinkView) -> str:
     cause = f" ({view.reason})" if view.reason else ""
     if view.phase in (LinkPhase.OFF, LinkPhase.PENDING):
         return f"link {view.link} is {view.phase.value}{cause}"
-    return f"link {view.link} is {view.phase.value}{cause} and holds only {view.pool_bits} bits of key"
+    return f"link {view.link} is {view.phase.value}{cause} and holds less than {LEAST_POOL_BITS} bits of key"

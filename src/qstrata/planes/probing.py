@@ -53,6 +53,7 @@ class Telemetry(Element):
         self._port = port
         self._probes = {source: Send(port.bind(source), probe) for source in sources}
         self._heard_ps = dict.fromkeys(self._probes, 0)
+        self._probed_ps = dict.fromkeys(self._probes, 0)
         self._silent: set[Address] = set()
         self._subscribers: dict[Address, _Subscriber] = {}
         self.on(subscription, self._subscribe)
@@ -63,7 +64,8 @@ class Telemetry(Element):
 
     def heard(self, source: Address, now: int) -> None:
         """Take note that a source is alive."""
-        self._heard_ps[source] = now
+        if source in self._heard_ps:
+            self._heard_ps[source] = now
         if source in self._silent:
             self._silent.discard(source)
             self.alarms.cleared(str(source), source.site)
@@ -71,6 +73,7 @@ class Telemetry(Element):
     def start(self, now: int) -> Effects:
         """Probe every source and begin the beat."""
         self._heard_ps = dict.fromkeys(self._probes, now)
+        self._probed_ps = dict.fromkeys(self._probes, now)
         return [*self._probes.values(), Timer(now + self.figures.report_ps, self._beat)]
 
     def _subscribe(
@@ -88,8 +91,10 @@ class Telemetry(Element):
         effects: list[Effect] = [Timer(now + self.figures.report_ps, self._beat)]
         for source, heard_ps in self._heard_ps.items():
             silence_ps = now - heard_ps
-            if silence_ps >= self.figures.patience_ps and source in self._probes:
-                effects.append(self._probes[source])
+            if silence_ps >= self.figures.patience_ps:
+                if now - self._probed_ps[source] >= self.figures.patience_ps:
+                    self._probed_ps[source] = now
+                    effects.append(self._probes[source])
                 self._silent.add(source)
                 finding = f"nothing heard from {source} for {to_seconds(silence_ps):.0f} s"
                 self.alarms.raised(str(source), source.site, f"management/{source.site}", finding, now)

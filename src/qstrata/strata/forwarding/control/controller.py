@@ -1,0 +1,348 @@
+"""The controller of the forwarding stratum: it follows policy, and acts on what links and relays say."""
+
+from collections import Counter
+from functools import partial
+
+import msgspec
+
+from qstrata.core.address import Address, End
+from qstrata.core.effects import Effect, Effects, Send, Timer
+from qstrata.core.time import PS_PER_S
+from qstrata.fabric.messages.forwarding_control import (
+    ActivateLink,
+    AgentHello,
+    DeactivateLink,
+    LinkStatus,
+    RelayHello,
+    ReportResources,
+    TableInstalled,
+)
+from qstrata.fabric.messages.media import (
+    MediaChanged,
+    MediaGranted,
+    MediaRefused,
+    ReleaseMedia,
+    RequireMedia,
+)
+from qstrata.fabric.messages.path_requirements import PathGranted, PathLost, ReleasePath, RequirePath
+from qstrata.fabric.messages.policy import (
+    ForwardingPolicy,
+    ForwardingState,
+    LinkState,
+    PathState,
+    QueryForwarding,
+)
+from qstrata.fabric.messages.reports import ForwardingReport, SubscribeForwarding
+from qstrata.fabric.port import Port
+from qstrata.planes import places
+from qstrata.planes.asking import Serials, Subscription
+from qstrata.planes.controlling import Controller
+from qstrata.planes.credit import fair_share_bps, link_forecast_bps
+from qstrata.planes.paths import LinkPhase, LinkView, NoPath, Path
+from qstrata.strata.forwarding.control.links import ACTIVE, DARK, SILENT, LinkBook
+from qstrata.strata.forwarding.control.routes import Route, Verdict, judge
+from qstrata.strata.forwarding.control.tables import TableBook
+
+GRACE_PS = 3 * PS_PER_S
+"""How long after a policy path requirements wait for links that are still starting."""
+
+RETIRE_PS = 10 * PS_PER_S
+"""How long tables keep a path that has been replaced, for what is still on its way."""
+
+SWEEP_PS = 10 * PS_PER_S
+"""How often tables, and what has not come about, are said again, lest a loss went unnoticed."""
+
+MEDIA_SWEEPS = 3
+"""Every how many sweeps media are required again, which answers with their present signals."""
+
+
+class ForwardingController(Controller):
+    """Control the forwarding stratum of a domain; what it knew before a restart it learns again."""
+
+    def __init__(self, address: Address, port: Port) -> None:
+        domain = address.domain
+        manager = places.manager(End.FORWARDING_MGT, domain)
+        super().__init__(address, port, manager, ForwardingPolicy, QueryForwarding)
+        self._connectivity = port.bind(places.controller(End.CONNECTIVITY_CTL, domain))
+        self._service = port.bind(places.controller(End.SERVICE_CTL, domain))
+        telemetry = port.bind(places.telemetry(End.FORWARDING_TEL, domain))
+        self._subscription = Subscription(telemetry, SubscribeForwarding(PS_PER_S))
+        self._serials = Serials()
+        self._tables = TableBook(self._serials)
+        self._links: dict[str, LinkBook] = {}
+        self._views: dict[str, LinkView] = {}
+        self._routes: dict[str, Route] = {}
+        self._settled_ps = 0
+        self._sweeps = 0
+        self.on(MediaGranted, self._granted)
+        self.on(MediaRefused, self._refused)
+        self.on(MediaChanged, self._changed)
+        self.on(AgentHello, self._agent_hello)
+        self.on(LinkStatus, self._status)
+        self.on(RelayHello, self._relay_hello)
+        self.on(TableInstalled, self._installed)
+        self.on(RequirePath, self._require)
+        self.on(ReleasePath, self._release)
+        self.on(ForwardingReport, self._report)
+
+    # --- policy and state (T4) ---
+
+    def start(self, now: int) -> Effects:
+        """Ask for policy, subscribe to telemetry, and begin to sweep."""
+        sweep = Timer(now + SWEEP_PS, self._sweep)
+        return [*super().start(now), *self._subscription.start(now), sweep]
+
+    def adopt(self, policy: ForwardingPolicy, now: int) -> list[Effect]:
+        """Require media for new links, give up links that are no longer wanted."""
+        effects: list[Effect] = []
+        wanted = {spec.link: spec for spec in policy.links}
+        for link, book in list(self._links.items()):
+            if wanted.get(link) != book.spec:
+                effects += self._abandon(book, now)
+        for link, spec in wanted.items():
+            if link not in self._links:
+                self._links[link] = LinkBook(spec)
+                effects += self._ask_media(link, now)
+        for site in policy.sites:
+            relay = self.port.bind(places.relay(self.address.domain, site))
+            effects += self.outbox.ask(("hello", site), [Send(relay, ReportResources())], now)
+        self._settled_ps = now + GRACE_PS
+        return [*effects, *self._review(now)]
+
+    def _abandon(self, book: LinkBook, now: int) -> list[Effect]:
+        link = book.spec.link
+        del self._links[link]
+        self.outbox.settle(("media", link))
+        effects: list[Effect] = [Send(self._connectivity, ReleaseMedia(link))]
+        for site in book.sites:
+            self.outbox.settle(("activate", link, site))
+            agent = self.port.bind(places.agent(self.address.domain, site, link))
+            effects.append(Send(agent, DeactivateLink(link, self._serials.next(now))))
+        return effects
+
+    def state(self) -> ForwardingState:
+        """Show every link, and the path of every session."""
+        views = self._views.values()
+        links = tuple(LinkState(v.link, v.a, v.b, v.phase.value, v.reason) for v in views)
+        crossings = self._crossings()
+        paths = tuple(self._shown_path(route, crossings) for route in self._routes.values())
+        return ForwardingState(self._tables.version, links, paths)
+
+    def _shown_path(self, route: Route, crossings: Counter[str]) -> PathState:
+        if route.path is None:
+            return PathState(route.session, 0, (), 0.0, route.lost or "its tables are being installed")
+        views = (self._views[link] for link in route.path.links if link in self._views)
+        pooled = [f"{v.link} ({v.reason})" for v in views if v.phase is LinkPhase.PASSIVE]
+        reason = f"pooled key only: {'; '.join(pooled)}" if pooled else ""
+        rate_bps = self._forecast(route.path, crossings)
+        return PathState(route.session, route.number, route.path.sites, rate_bps, reason)
+
+    def essence(self, state: ForwardingState) -> object:
+        """Leave the rates out, which change with every report."""
+        paths = tuple(msgspec.structs.replace(path, rate_bps=0.0) for path in state.paths)
+        return (state.version, state.links, paths)
+
+    # --- links (F13, F2) ---
+
+    def _ask_media(self, link: str, now: int) -> list[Effect]:
+        return self.outbox.ask(("media", link), [Send(self._connectivity, RequireMedia(link))], now)
+
+    def _granted(self, message: MediaGranted, sender: Address, now: int) -> Effects:
+        book = self._links.get(message.bearers.link)
+        if book is None:
+            return ()
+        self.outbox.settle(("media", message.bearers.link))
+        fresh = book.bearers is None
+        book.bearers, book.refused = message.bearers, ""
+        if not fresh:
+            return ()
+        book.serial = self._serials.next(now)
+        effects: list[Effect] = []
+        for site in book.sites:
+            effects += self._activate(book, site, now)
+        return [*effects, *self._review(now)]
+
+    def _refused(self, message: MediaRefused, sender: Address, now: int) -> Effects:
+        book = self._links.get(message.link)
+        if book is None:
+            return ()
+        self.outbox.settle(("media", message.link))
+        book.refused, book.bearers = message.reason, None
+        return self._review(now)
+
+    def _changed(self, message: MediaChanged, sender: Address, now: int) -> Effects:
+        book = self._links.get(message.link)
+        if book is None:
+            return ()
+        book.signal(message.bearer, message.up, message.cause)
+        return self._review(now)
+
+    def _activate(self, book: LinkBook, site: str, now: int) -> list[Effect]:
+        spec = book.spec
+        agent = self.port.bind(places.agent(self.address.domain, site, spec.link))
+        peer = spec.b if site == spec.a else spec.a
+        activate = ActivateLink(spec.link, book.serial, peer, site == spec.a, spec.parameters)
+        return self.outbox.ask(("activate", spec.link, site), [Send(agent, activate)], now)
+
+    def _agent_hello(self, message: AgentHello, sender: Address, now: int) -> Effects:
+        book = self._links.get(message.link)
+        if book is None or book.bearers is None or message.site not in book.sites:
+            return ()
+        book.status(message.site, "waiting")
+        return [*self._activate(book, message.site, now), *self._review(now)]
+
+    def _status(self, message: LinkStatus, sender: Address, now: int) -> Effects:
+        book = self._links.get(message.link)
+        if book is None or message.site not in book.sites:
+            return ()
+        if message.status in (ACTIVE, DARK, SILENT):
+            self.outbox.settle(("activate", message.link, message.site))
+        book.status(message.site, message.status)
+        return self._review(now)
+
+    def _sweep(self, now: int) -> Effects:
+        effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep)]
+        self._sweeps += 1
+        for link, book in self._links.items():
+            if self._sweeps % MEDIA_SWEEPS == 0 and not self.outbox.stands(("media", link)):
+                effects += self._ask_media(link, now)
+            for site in book.sites if book.bearers is not None else ():
+                if not book.runs_at(site) and not self.outbox.stands(("activate", link, site)):
+                    effects += self._activate(book, site, now)
+        for site in self._tables.sites:
+            if not self.outbox.stands(("table", site)):
+                effects += self._install(site, now)
+        return effects
+
+    def _report(self, message: ForwardingReport, sender: Address, now: int) -> Effects:
+        self._subscription.heard(now)
+        for report in message.links:
+            if report.link in self._links:
+                self._links[report.link].report = report
+        return self._review(now)
+
+    # --- tables (F2) ---
+
+    def _install(self, site: str, now: int) -> list[Effect]:
+        relay = self.port.bind(places.relay(self.address.domain, site))
+        return self.outbox.ask(("table", site), [Send(relay, self._tables.table(site))], now)
+
+    def _relay_hello(self, message: RelayHello, sender: Address, now: int) -> Effects:
+        self.outbox.settle(("hello", message.site))
+        self._serials.observe(message.version)
+        return self._settle_table(message.site, message.version, now)
+
+    def _installed(self, message: TableInstalled, sender: Address, now: int) -> Effects:
+        return self._settle_table(message.site, message.version, now)
+
+    def _settle_table(self, site: str, version: int, now: int) -> Effects:
+        wanted = self._tables.version_at(site)
+        if not wanted:
+            return ()
+        if version > wanted:
+            self._tables.renew(site, version, now)
+        self._tables.confirm(site, version if version <= wanted else 0)
+        if version != wanted:
+            return self._install(site, now) if version > wanted or not version else ()
+        self.outbox.settle(("table", site))
+        effects: list[Effect] = []
+        for route in self._routes.values():
+            if route.pending is not None and self._tables.in_force(route.pending_number):
+                effects += self._take(route, now)
+        return [*effects, *self.publish()]
+
+    # --- paths (F11) ---
+
+    def _require(self, message: RequirePath, sender: Address, now: int) -> Effects:
+        if self._policy is None:
+            return ()
+        route = self._routes.get(message.session)
+        if route is None:
+            route = self._routes[message.session] = Route(message.session, message.a, message.b)
+        elif route.path is not None:
+            return (self._grant(route),)
+        elif route.lost:
+            return (Send(self._service, PathLost(route.session, route.lost)),)
+        return self._review(now)
+
+    def _release(self, message: ReleasePath, sender: Address, now: int) -> Effects:
+        route = self._routes.pop(message.session, None)
+        return [*self._retire_later(route, now), *self.publish()] if route is not None else ()
+
+    def _review(self, now: int) -> list[Effect]:
+        """Judge every route as links are now, act on it, and show what has changed."""
+        self._views = {link: book.view() for link, book in self._links.items()}
+        effects: list[Effect] = []
+        if not self._is_settling(now):
+            for route in self._routes.values():
+                effects += self._act(route, *judge(route, self._views, now), now)
+        return [*effects, *self.publish()]
+
+    def _is_settling(self, now: int) -> bool:
+        pending = any(view.phase is LinkPhase.PENDING for view in self._views.values())
+        unheard = any(book.report is None or not book.report.pools for book in self._links.values())
+        return now < self._settled_ps and (pending or unheard)
+
+    def _act(self, route: Route, verdict: Verdict, found: Path | NoPath | None, now: int) -> list[Effect]:
+        if verdict is Verdict.SWITCH and isinstance(found, Path):
+            return self._switch(route, found, now)
+        if verdict is Verdict.LOSE and isinstance(found, NoPath):
+            return self._lose(route, found.reason, now)
+        return []
+
+    def _switch(self, route: Route, path: Path, now: int) -> list[Effect]:
+        effects: list[Effect] = []
+        if route.pending_number:
+            effects += self._retire(route.pending_number, now)
+        route.pending = path
+        route.pending_number = self._tables.add(path.sites, path.links, now).path
+        route.switched_ps, route.lost = now, ""
+        for site in path.sites:
+            effects += self._install(site, now)
+        return effects
+
+    def _take(self, route: Route, now: int) -> list[Effect]:
+        effects: list[Effect] = []
+        if route.number:
+            effects.append(Timer(now + RETIRE_PS, partial(self._retire, route.number)))
+        route.path, route.number = route.pending, route.pending_number
+        route.pending, route.pending_number = None, 0
+        return [*effects, self._grant(route)]
+
+    def _lose(self, route: Route, reason: str, now: int) -> list[Effect]:
+        if route.lost == reason:
+            return []
+        effects = self._retire_later(route, now)
+        route.path, route.number, route.pending, route.pending_number = None, 0, None, 0
+        route.lost = reason
+        return [*effects, Send(self._service, PathLost(route.session, reason))]
+
+    def _retire_later(self, route: Route, now: int) -> list[Effect]:
+        numbers = (number for number in (route.number, route.pending_number) if number)
+        return [Timer(now + RETIRE_PS, partial(self._retire, number)) for number in numbers]
+
+    def _retire(self, number: int, now: int) -> list[Effect]:
+        effects: list[Effect] = []
+        for site in self._tables.remove(number, now):
+            effects += self._install(site, now)
+        return effects
+
+    def _grant(self, route: Route) -> Send:
+        assert route.path is not None
+        rate_bps = self._forecast(route.path, self._crossings())
+        return Send(self._service, PathGranted(route.session, route.number, route.path.sites, rate_bps))
+
+    def _crossings(self) -> Counter[str]:
+        """Count the sessions that cross each link."""
+        paths = (route.path for route in self._routes.values())
+        return Counter(link for path in paths if path is not None for link in path.links)
+
+    def _forecast(self, path: Path, crossings: Counter[str]) -> float:
+        """Return the path's rate for one session, from what links make and hold (bit/s)."""
+        views = [self._views[link] for link in path.links if link in self._views]
+        return fair_share_bps((_forecast_bps(view), crossings[view.link]) for view in views)
+
+
+def _forecast_bps(view: LinkView) -> float:
+    rate_bps = view.rate_bps if view.phase is LinkPhase.ACTIVE else 0.0
+    return link_forecast_bps(rate_bps, view.pool_bits)

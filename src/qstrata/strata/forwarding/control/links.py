@@ -1,0 +1,88 @@
+"""What control knows of a link, and the phase that follows from it."""
+
+from qstrata.fabric.messages.connectivity_control import LinkBearers
+from qstrata.fabric.messages.policy import LinkSpec
+from qstrata.fabric.messages.reports import LinkReport
+from qstrata.physics.finite_key import asymptotic_length_rate
+from qstrata.planes.paths import LinkPhase, LinkView
+
+ACTIVE, DARK, SILENT = "active", "dark", "silent"
+_SAID = {DARK: "no light", SILENT: "the peer is unheard"}
+
+
+class LinkBook:
+    """Gather what is heard of one link: media (F13), agents (F2), telemetry (F5).
+
+    `serial` numbers the activations. Until a block has been reported, the key rate is what the
+    link's parameters promise for a block without end.
+    """
+
+    def __init__(self, spec: LinkSpec) -> None:
+        self.spec = spec
+        self.bearers: LinkBearers | None = None
+        self.refused = ""
+        self.serial = 0
+        self.was_active = False
+        self.report: LinkReport | None = None
+        self._lost: dict[str, str] = {}
+        self._status: dict[str, str] = {}
+        self._promised_bps = asymptotic_length_rate(spec.parameters) * spec.parameters.pulse_rate_hz
+
+    @property
+    def sites(self) -> tuple[str, str]:
+        """Return the transmitter's site and the receiver's."""
+        return (self.spec.a, self.spec.b)
+
+    def signal(self, bearer: str, up: bool, cause: str) -> None:
+        """Take note that a bearer lost or regained its signal."""
+        if up:
+            self._lost.pop(bearer, None)
+        else:
+            self._lost[bearer] = cause
+
+    def status(self, site: str, status: str) -> None:
+        """Take note of how one end runs."""
+        self._status[site] = status
+        self.was_active = self.was_active or all(self._status.get(end) == ACTIVE for end in self.sites)
+
+    def runs_at(self, site: str) -> bool:
+        """Tell whether one end has said that it is active."""
+        return self._status.get(site) == ACTIVE
+
+    def view(self) -> LinkView:
+        """Return the link as path choice sees it."""
+        phase, reason = self._phase()
+        pools = [pool.available for _, pool in self.report.pools] if self.report is not None else []
+        return LinkView(
+            link=self.spec.link,
+            a=self.spec.a,
+            b=self.spec.b,
+            phase=phase,
+            pool_bits=min(pools, default=0),
+            rate_bps=self._rate_bps(),
+            reason=reason,
+        )
+
+    def _rate_bps(self) -> float:
+        if self.report is None or not self.report.blocks:
+            return self._promised_bps
+        return self.report.key_rate_bps
+
+    def _phase(self) -> tuple[LinkPhase, str]:
+        if self.refused:
+            return LinkPhase.OFF, self.refused
+        if self.bearers is None:
+            return LinkPhase.PENDING, "its media are not granted yet"
+        if self.bearers.relay in self._lost:
+            return LinkPhase.OFF, self._lost[self.bearers.relay]
+        if self._lost:
+            return LinkPhase.PASSIVE, "; ".join(self._lost[bearer] for bearer in sorted(self._lost))
+        said = {site: self._status.get(site, "") for site in self.sites}
+        faults = [f"{_SAID[status]} at {site}" for site, status in said.items() if status in _SAID]
+        if faults:
+            return LinkPhase.PASSIVE, "; ".join(faults)
+        waiting = [site for site, status in said.items() if status != ACTIVE]
+        if not waiting:
+            return LinkPhase.ACTIVE, ""
+        reason = f"the agent at {' and '.join(waiting)} has not started"
+        return (LinkPhase.PASSIVE if self.was_active else LinkPhase.PENDING), reason

@@ -1,0 +1,94 @@
+"""Routes: which path serves a session, and when to change it."""
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+from qstrata.core.time import PS_PER_S
+from qstrata.planes.paths import LEAST_POOL_BITS, LinkView, NoPath, Path, choose_path, path_width
+
+BROKEN_PS = 2 * PS_PER_S
+"""How long a path may be unusable, without another, before the session is told."""
+
+STARVED_PS = 10 * PS_PER_S
+"""How long the pools of a path's scarcest link may be empty before a wider path is looked for."""
+
+SETTLED_PS = 30 * PS_PER_S
+"""How long a path is kept before it is left for a merely wider one."""
+
+WIDER = 2.0
+"""How many times wider such a path must be."""
+
+
+class Verdict(enum.Enum):
+    """What to do about a route."""
+
+    KEEP = "keep"
+    SWITCH = "switch"
+    LOSE = "lose"
+
+
+class Route:
+    """A session's way: the path in force, the path that is being installed, or why there is none."""
+
+    def __init__(self, session: str, a: str, b: str) -> None:
+        self.session = session
+        self.ends = (a, b)
+        self.path: Path | None = None
+        self.number = 0
+        self.pending: Path | None = None
+        self.pending_number = 0
+        self.lost = ""
+        self.switched_ps = 0
+        self.broken_ps: int | None = None
+        self.starved_ps: int | None = None
+
+    @property
+    def wanted(self) -> Path | None:
+        """Return the path that is being installed, else the one in force."""
+        return self.pending or self.path
+
+
+def judge(route: Route, views: Mapping[str, LinkView], now: int) -> tuple[Verdict, Path | NoPath | None]:
+    """Decide what to do about a route as links are now, and take note of since when it suffers.
+
+    A path whose links all run is kept, unless its pools have been empty for a while and a path much
+    wider offers. A path that lives on pooled key is left as soon as another runs. One that cannot be
+    used is replaced at once, or lost when there is no other.
+    """
+    path = route.wanted
+    links = list(views.values())
+    if path is None:
+        found = choose_path(links, *route.ends)
+        return (Verdict.SWITCH if isinstance(found, Path) else Verdict.LOSE), found
+    width = path_width(views, msgspec.structs.replace(path, passive=False))
+    if width is not None:
+        route.broken_ps = None
+        return _judge_running(route, path, views, width, now)
+    route.starved_ps = None
+    found = choose_path(links, *route.ends)
+    usable = path_width(views, msgspec.structs.replace(path, passive=True)) is not None
+    if isinstance(found, Path) and found.links != path.links and not (usable and found.passive):
+        route.broken_ps = None
+        return Verdict.SWITCH, found
+    if usable:
+        route.broken_ps = None
+        return Verdict.KEEP, None
+    route.broken_ps = now if route.broken_ps is None else route.broken_ps
+    return (Verdict.LOSE if now - route.broken_ps >= BROKEN_PS else Verdict.KEEP), found
+
+
+def _judge_running(
+    route: Route, path: Path, views: Mapping[str, LinkView], width: float, now: int
+) -> tuple[Verdict, Path | NoPath | None]:
+    if all(views[link].pool_bits >= LEAST_POOL_BITS for link in path.links):
+        route.starved_ps = None
+        return Verdict.KEEP, None
+    route.starved_ps = now if route.starved_ps is None else route.starved_ps
+    if now - route.starved_ps < STARVED_PS or now - route.switched_ps < SETTLED_PS:
+        return Verdict.KEEP, None
+    found = choose_path(list(views.values()), *route.ends)
+    if isinstance(found, Path) and found.links != path.links and found.width >= WIDER * width:
+        return Verdict.SWITCH, found
+    return Verdict.KEEP, None

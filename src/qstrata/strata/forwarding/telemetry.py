@@ -1,0 +1,106 @@
+"""forwarding.tel: rates, error rates and pools of every link, and the alarms of its agents."""
+
+from collections.abc import Sequence
+
+from qstrata.core.address import Address
+from qstrata.core.effects import Effects
+from qstrata.fabric.messages.reports import ForwardingReport, LinkReport, SubscribeForwarding
+from qstrata.fabric.messages.samples import (
+    BlockSample,
+    LinkFault,
+    LinkPoolSample,
+    LinkSample,
+    ProbeForwarding,
+    RelaySample,
+)
+from qstrata.fabric.port import Port
+from qstrata.planes.aggregate import DistilledBlock, KeyRate, key_basis_qber, per_second
+from qstrata.planes.probing import Telemetry, TelemetryFigures
+
+
+class _Link:
+    """What has been heard of one link; both ends count the same pulses."""
+
+    def __init__(self) -> None:
+        self.at_ps = 0
+        self.qber = 0.0
+        self.detections: dict[str, tuple[int, float]] = {}
+        self.rate = KeyRate()
+        self.pools: dict[str, LinkPoolSample] = {}
+
+    def detections_per_s(self, since_ps: int) -> float:
+        return max((rate for at_ps, rate in self.detections.values() if at_ps >= since_ps), default=0.0)
+
+
+class ForwardingTelemetry(Telemetry):
+    """Aggregate the samples of the relays and agents of `sources`."""
+
+    def __init__(
+        self,
+        address: Address,
+        port: Port,
+        sources: Sequence[Address],
+        figures: TelemetryFigures | None = None,
+    ) -> None:
+        figures = figures or TelemetryFigures()
+        super().__init__(
+            address, port, sources, ProbeForwarding(figures.sample_ps), SubscribeForwarding, figures
+        )
+        self._links: dict[str, _Link] = {}
+        self.on(LinkSample, self._counted)
+        self.on(BlockSample, self._distilled)
+        self.on(RelaySample, self._pooled)
+        self.on(LinkFault, self._fault)
+
+    def report(self, now: int) -> ForwardingReport:
+        """Report every link by name, and the alarms that stand."""
+        links = tuple(self._link_report(name, now) for name in sorted(self._links))
+        return ForwardingReport(now, links, self.alarms.standing())
+
+    def _link_report(self, name: str, now: int) -> LinkReport:
+        link = self._links[name]
+        return LinkReport(
+            link=name,
+            at_ps=link.at_ps,
+            detections_per_s=link.detections_per_s(now - self.figures.patience_ps),
+            qber=link.qber,
+            key_rate_bps=link.rate.rate_bps(now),
+            blocks=link.rate.blocks,
+            pools=tuple((site, link.pools[site]) for site in sorted(link.pools)),
+        )
+
+    def _link(self, name: str) -> _Link:
+        return self._links.setdefault(name, _Link())
+
+    def _counted(self, message: LinkSample, sender: Address, now: int) -> Effects:
+        self.heard(sender, now)
+        link = self._link(message.link)
+        before_ps, _ = link.detections.get(message.site, (message.at_ps - self.figures.sample_ps, 0.0))
+        rate = per_second(message.counts.detections, message.at_ps - before_ps)
+        link.detections[message.site] = (message.at_ps, rate)
+        link.at_ps = max(link.at_ps, message.at_ps)
+        qber = key_basis_qber(message.counts)
+        link.qber = link.qber if qber is None else qber
+        return ()
+
+    def _distilled(self, message: BlockSample, sender: Address, now: int) -> Effects:
+        self.heard(sender, now)
+        if not message.provisioned:
+            link = self._link(message.link)
+            block = DistilledBlock(message.block, message.length_bits, message.duration_ps, message.at_ps)
+            link.rate = link.rate.with_block(block)
+        return ()
+
+    def _pooled(self, message: RelaySample, sender: Address, now: int) -> Effects:
+        self.heard(sender, now)
+        for pool in message.pools:
+            self._link(pool.link).pools[message.site] = pool
+        return ()
+
+    def _fault(self, message: LinkFault, sender: Address, now: int) -> Effects:
+        self.heard(sender, now)
+        if message.raised:
+            self.alarms.raised(message.site, message.link, message.channel, message.finding, message.at_ps)
+        else:
+            self.alarms.cleared(message.site, message.link, message.channel)
+        return ()
