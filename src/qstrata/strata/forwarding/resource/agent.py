@@ -39,6 +39,9 @@ from qstrata.physics.counts import Counts
 from qstrata.physics.finite_key import key_length_bits
 
 OPEN_BLOCKS_MAX = 8
+PROVISIONED = 0
+OTHER_HALF = -1
+"""A provisioned block goes into the pools in two halves of these numbers, so that each end owns one."""
 ANSWERED_BLOCKS_KEPT = 16
 
 
@@ -222,7 +225,8 @@ class AgentElement(Element):
 
     def _push(self, number: int, block: OpenBlock, now: int, first: bool = False) -> Effects:
         if block.bits is not None:
-            return [self._hand_over(number, block)]
+            other = self._open.get(OTHER_HALF) if number == PROVISIONED else None
+            return [self._hand_over(number, block)] if other is None else self._push(OTHER_HALF, other, now)
         if block.length:
             return [Send(self._device, self._read_instruction(number, block))]
         if not first and not self._silent and now - block.since_ps >= self._figures.silent_ps:
@@ -281,7 +285,19 @@ class AgentElement(Element):
         if block is None or block.bits is not None:
             return []
         block.bits = message.bits
-        return [self._hand_over(message.block, block)]
+        if block.provisioned:
+            self._halve(block, message.bits, now)
+        return self._push(message.block, block, now)
+
+    def _halve(self, block: OpenBlock, bits: KeyMaterial, now: int) -> None:
+        middle = len(bits) // 2
+        other = OpenBlock(block.counts, 0, now)
+        other.provisioned = True
+        other.bits = KeyMaterial(bits.reveal(middle))
+        other.length = other.bits.size_bits
+        block.bits = KeyMaterial(bits.reveal(0, middle))
+        block.length = block.bits.size_bits
+        self._open[OTHER_HALF] = other
 
     def _hand_over(self, number: int, block: OpenBlock) -> Send:
         assert block.bits is not None
@@ -304,6 +320,10 @@ class AgentElement(Element):
         if block is None:
             return []
         sample = self._block_sample(message.block, block, block.length, now)
+        if message.block == OTHER_HALF:
+            first = self._open.get(PROVISIONED)
+            onward = self._push(PROVISIONED, first, now) if first is not None else []
+            return [*onward, *self._to_telemetry(sample)]
         discard = Discard(f"{self.address.site}/{self._link}/discard/{message.block}", message.block)
         return [Send(self._device, discard), *self._to_telemetry(sample)]
 

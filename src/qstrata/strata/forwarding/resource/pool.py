@@ -60,7 +60,7 @@ class LinkPool:
         self.blocks: dict[int, Block] = {}
         self.settled: dict[int, BlockState] = {}
         self.totals = PoolTotals(link=link)
-        self.newest = -1
+        self.newest = 0
         self.generated = 0
         self.provisioned = 0
         self.changed: dict[int, None] = {}
