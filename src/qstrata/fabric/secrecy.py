@@ -16,6 +16,8 @@ T = TypeVar("T")
 _WINDOW = 16
 _HEX = re.compile(rb"[0-9A-Fa-f]{%d,}" % (2 * _WINDOW))
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{22,}")
+_HUGE = re.compile(rb"[0-9]{30,}")
+"""More digits than any instant has: a number in which key bits could hide."""
 _STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
@@ -65,8 +67,12 @@ class LeakScanner:
         """Tell whether a body holds known key bytes, key material as such, or what no body can be."""
         try:
             body = self._encoder.encode(message)
-        except (TypeError, OverflowError):
+        except TypeError:
             return True
+        except OverflowError:
+            body = msgspec.json.encode(message, enc_hook=_refuse)
+            if _HUGE.search(body):
+                return True
         return any(self._found(text) for text in _readings(body))
 
     def _found(self, text: bytes) -> bool:
