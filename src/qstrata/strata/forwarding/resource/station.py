@@ -17,8 +17,9 @@ from qstrata.strata.forwarding.resource.pool import LinkPool
 
 
 class RelayFigures(msgspec.Struct, frozen=True):
-    """The relay's bounds and periods; times in picoseconds."""
+    """The relay's bounds and periods; times in picoseconds, `pool_max_bits` unspent bits a link."""
 
+    pool_max_bits: int = 32_000_000
     sweep_ps: int = PS_PER_S
     mark_ps: int = 10 * PS_PER_S
     idle_ps: int = 20 * PS_PER_S

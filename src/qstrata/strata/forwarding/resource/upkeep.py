@@ -38,7 +38,10 @@ class Upkeep:
         self._next_mark_ps = 0
 
     def hand_over(self, message: HandOver, sender: Address, now: int) -> Effects:
-        """Take a distilled block of this site's agent into the pool, durably, then offer it to the peer."""
+        """Take a distilled block of this site's agent into the pool, durably, then offer it to the peer.
+
+        A block that does not fit into the pool is let go: the peer's offer of it is answered so.
+        """
         station = self._station
         pool = station.pools[message.link]
         agent = station.local(End.FORWARDING_RES, f"agent.{message.link}")
@@ -46,6 +49,10 @@ class Upkeep:
         if (message.link, message.block) in self._storing:
             return []
         if pool.holds(message.block):
+            return [done]
+        unspent = pool.available() + pool.unconfirmed()
+        if unspent + message.bits.size_bits > station.figures.pool_max_bits:
+            self._remember_lost(message.link, message.block)
             return [done]
         state = BlockState(
             link=message.link,
@@ -71,10 +78,13 @@ class Upkeep:
 
     def lost(self, message: BlockLost, sender: Address, now: int) -> Effects:
         """Remember that a block will never come here, so that the peer's offer is answered so."""
-        self._lost[(message.link, message.block)] = None
+        self._remember_lost(message.link, message.block)
+        return []
+
+    def _remember_lost(self, link: str, block: int) -> None:
+        self._lost[(link, block)] = None
         if len(self._lost) > LOST_REMEMBERED:
             del self._lost[next(iter(self._lost))]
-        return []
 
     def offered(self, message: BlockOffer, sender: Address, now: int) -> Effects:
         """Answer the peer's offer; equal blocks at both ends are available from now on."""
