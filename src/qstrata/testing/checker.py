@@ -1,7 +1,8 @@
 """The checker: it judges the guarantees by the event log and the clients' histories alone.
 
-The log is read once, in its order; what is kept grows with live blocks and keys, with the ids of dropped
-rows, and with the histories. `qstrata.testing.rules.RULES` lists the guarantees.
+The log is read once, in its order; a sequence number that starts again is a process that was killed.
+What is kept grows with live blocks and keys, with the ids of dropped rows, and with the histories.
+`qstrata.testing.rules.RULES` lists the guarantees.
 """
 
 from collections.abc import Collection, Iterable
@@ -72,6 +73,8 @@ def check(log: Log, histories: Iterable[ClientCall] = (), allow: Collection[str]
         tally.add(event)
         if type(event) is Message and event.outcome == SENT and event.type not in JUDGED_MESSAGES:
             continue
+        if sequence < facts.sequence:
+            facts.restarted()
         facts.time_ps, facts.sequence = time_ps, sequence
         for judge in judges.get(type(event), ()):
             judge(case, event)

@@ -126,29 +126,41 @@ _KEY_FIXED = len(KeyRow.__struct_fields__) - 2
 def read(log: Log) -> Iterator[tuple[int, int, Event]]:
     """Yield (time_ps, sequence, event) of each line; rows of no interest stay `Durable` entries.
 
-    A line without an end, the last of a file, was cut off by the death of its writer and is left out.
-    Raises InputError with the number of a line that is not an entry.
+    A line that its writer's death cut off is left out: the last one, or one after which the sequence
+    starts again. Raises InputError with the number of any other line that is not an entry.
     """
     if isinstance(log, (str, Path)):
         with Path(log).open("rb") as lines:
-            yield from _entries(lines, torn_end=True)
+            yield from _entries(lines)
     else:
-        yield from _entries(log, torn_end=False)
+        yield from _entries(log)
 
 
-def _entries(lines: Iterable[bytes | str], torn_end: bool) -> Iterator[tuple[int, int, Event]]:
+def _entries(lines: Iterable[bytes | str]) -> Iterator[tuple[int, int, Event]]:
     decode = msgspec.json.Decoder(Entry).decode
+    torn: InputError | None = None
+    data = b""
+    last = 0
     for number, line in enumerate(lines, 1):
         data = line.encode() if isinstance(line, str) else line
         try:
-            head, sequence, rest = data.split(b",", 2)
+            head, count, rest = data.split(b",", 2)
             entry = decode(b"[" + rest)
             event = _row(entry) if type(entry) is Durable else entry
-            yield int(head[1:]), int(sequence), event
+            time_ps, sequence = int(head[1:]), int(count)
         except ValueError as error:
-            if torn_end and not data.endswith(b"\n"):
-                return
-            raise InputError(f"line {number} of the log is not an entry of the event log: {error}") from error
+            if torn is not None:
+                raise torn from error
+            torn = InputError(f"line {number} of the log is not an entry of the event log: {error}")
+            continue
+        if torn is not None:
+            if sequence > last:
+                raise torn
+            torn = None
+        last = sequence
+        yield time_ps, sequence, event
+    if torn is not None and data.endswith(b"\n"):
+        raise torn
 
 
 def _row(entry: Durable) -> Event:

@@ -79,9 +79,9 @@ class BlockFacts:
 
 
 class SiteKey:
-    """One key at one site; `sent` counts the answers that left the site with it."""
+    """One key at one site; `sent` counts the answers that left with it, `before` had it while it lived."""
 
-    __slots__ = ("dead_sequence", "dropped", "held", "held_sequence", "row", "sent", "sequence")
+    __slots__ = ("before", "dead_sequence", "dropped", "held", "held_sequence", "row", "sent", "sequence")
 
     def __init__(self) -> None:
         self.row: KeyRow | None = None
@@ -89,6 +89,7 @@ class SiteKey:
         self.held: KeyHeld | None = None
         self.held_sequence = -1
         self.dead_sequence = -1
+        self.before: tuple[str, ...] = ()
         self.sent = 0
         self.dropped = False
 
@@ -145,6 +146,12 @@ class Facts:
         if take is not None:
             take(event)
 
+    def restarted(self) -> None:
+        """Take in that every node has stopped: what was in use is to be burnt."""
+        for block in self.blocks.values():
+            for at in block.sites.values():
+                at.floor = at.top
+
     def block(self, link: str, number: int) -> BlockFacts:
         """Return the facts of a block."""
         block = self.blocks.get((link, number))
@@ -194,6 +201,8 @@ class Facts:
         at = self.key(row.key_id).at(row.site)
         if row.state in DEAD and at.dead_sequence < 0:
             at.dead_sequence = self.sequence
+        elif at.dead_sequence < 0:
+            at.before = row.delivered_to
         at.row, at.sequence, at.dropped = row, self.sequence, False
 
     def _answered(self, answer: Answered) -> None:

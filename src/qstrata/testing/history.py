@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from qstrata.core.errors import InputError
+from qstrata.interfaces.etsi014.virtual import ClientEntry
 
 
 class Outcome(enum.Enum):
@@ -41,6 +42,24 @@ def outcome_of_status(status: int) -> Outcome:
     if status in (400, 401):
         return Outcome.REFUSED
     return Outcome.UNAVAILABLE if status == 503 else Outcome.UNKNOWN
+
+
+def calls_of(history: Iterable[ClientEntry]) -> list[ClientCall]:
+    """Return the calls for keys among the entries of virtual SAEs, answered or not."""
+    return [
+        ClientCall(
+            started_ps=entry.time_ps,
+            ended_ps=max(entry.time_ps, entry.answered_ps),
+            sae=entry.sae,
+            peer=entry.peer,
+            verb=entry.verb,
+            key_ids=entry.key_ids,
+            digests=entry.digests,
+            outcome=outcome_of_status(entry.outcome),
+        )
+        for entry in history
+        if entry.verb in ("enc", "dec")
+    ]
 
 
 class ClientKey:

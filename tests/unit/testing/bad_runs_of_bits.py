@@ -83,6 +83,14 @@ def gap_allocated_again_after_a_crash(story: Story) -> None:
     story.mask(offset=256, of="t2")
 
 
+def gap_allocated_again_after_a_kill(story: Story) -> None:
+    story.blocks()
+    story.put("north", BLOCK, position=512)
+    story.mask(length=256)
+    story.restart_the_process()
+    story.mask(offset=256, of="t2")
+
+
 def position_lost_by_a_crash(story: Story) -> None:
     story.pooled()
     story.note(NodeEvent("south", "crash"))
@@ -144,6 +152,11 @@ def watermarks_differ(story: Story) -> None:
     story.note(Settled("south", LINK, 0, 256, 156, 100))
 
 
+def watermark_not_durable_at_its_site(story: Story) -> None:
+    story.put("south", BLOCK, position=256, relayed=100, destroyed=156)
+    story.note(Settled("south", LINK, 0, 256, 256, 0))
+
+
 def watermark_ahead_of_its_owner(story: Story) -> None:
     story.put("north", BLOCK, position=256, relayed=100)
     story.note(Settled("south", LINK, 0, 256, 101, 0))
@@ -167,6 +180,7 @@ RUNS: list[tuple[str, Callable[[Story], None]]] = [
     ("spent-before-sent", sent_without_a_mask_before_its_leg),
     ("spent-before-sent", sent_twice),
     ("spent-gap", gap_allocated_again_after_a_crash),
+    ("spent-gap", gap_allocated_again_after_a_kill),
     ("spent-gap", position_lost_by_a_crash),
     ("one-owner", masked_by_the_follower),
     ("one-owner", masked_by_both_ends),
@@ -179,6 +193,7 @@ RUNS: list[tuple[str, Callable[[Story], None]]] = [
     ("conservation", block_goes_back),
     ("conservation", dropped_block_comes_back),
     ("settled-watermarks", watermarks_differ),
+    ("settled-watermarks", watermark_not_durable_at_its_site),
     ("settled-watermarks", watermark_ahead_of_its_owner),
     ("refusals", refused_message),
 ]

@@ -40,6 +40,7 @@ def clean_watermarks(story: Story) -> None:
     story.put("north", BLOCK, position=256, relayed=128)
     story.note(Settled("south", LINK, 0, 256, 128, 0))
     story.put("north", BLOCK, position=256, relayed=128, destroyed=128)
+    story.put("south", BLOCK, position=256, relayed=128, destroyed=128)
     story.note(Settled("south", LINK, 0, 256, 128, 128))
     story.note(Settled("north", LINK, 0, 256, 128, 0))
     story.note(Settled("north", LINK, 0, 256, 128, 128))
@@ -101,7 +102,15 @@ def clean_repeated_relay_by_the_fabric(story: Story) -> None:
     story.send("T1", "service.res/d/north/kme", "KeysDelivered", 7, "k1", outcome="bearer-down")
 
 
+def clean_expiry_after_a_durable_delivery(story: Story) -> None:
+    story.pooled()
+    story.mark("north", "A", own=True)
+    story.put("north", KEY, state=KeyState.EXPIRED, delivered_to=("A",))
+    story.answer("north", "A", "enc")
+
+
 CLEAN = [
+    clean_expiry_after_a_durable_delivery,
     Story.whole,
     clean_crash,
     clean_ownership_change,

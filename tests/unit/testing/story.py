@@ -45,6 +45,10 @@ class Story:
         self.now = 100
         self.calls: list[ClientCall] = []
 
+    def restart_the_process(self) -> None:
+        self.recorder.flush()
+        self.recorder = Recorder(self.lines)
+
     def note(self, entry: LogEntry) -> None:
         self.recorder.note(entry, self.now)
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from qstrata.core.errors import InputError
+from qstrata.interfaces.etsi014.virtual import ClientEntry
 from qstrata.testing.checker import check
-from qstrata.testing.history import ClientCall, Outcome, outcome_of_status
+from qstrata.testing.history import ClientCall, Outcome, calls_of, outcome_of_status
 from qstrata.testing.rules import RULES
 from tests.unit.testing import bad_runs_of_bits, bad_runs_of_keys
 from tests.unit.testing.good_runs import CLEAN
@@ -85,6 +86,16 @@ def test_a_line_cut_off_by_the_death_of_the_writer_is_left_out(tmp_path):
     assert check(path, story.calls).ok
 
 
+def test_a_line_cut_off_by_the_death_of_the_writer_may_be_followed_by_a_new_life():
+    story = Story()
+    story.blocks()
+    story.recorder.flush()
+    story.lines.append(b'[100,99,"answer","nor')
+    story.restart_the_process()
+    story.carry()
+    assert story.verdict().counts.masks == 1
+
+
 def test_a_line_that_is_no_entry_is_named():
     story = Story()
     story.blocks()
@@ -105,6 +116,13 @@ def test_a_delivery_without_a_digest_is_refused():
     )
     with pytest.raises(InputError, match="digest"):
         check([], [call])
+
+
+def test_the_history_of_a_virtual_sae_becomes_calls_for_keys():
+    status = ClientEntry(time_ps=1, answered_ps=2, sae="A", peer="B", verb="status", outcome=200)
+    lost = ClientEntry(time_ps=3, sae="B", peer="A", verb="dec", key_ids=("k1",))
+    (call,) = calls_of([status, lost])
+    assert (call.started_ps, call.ended_ps, call.verb, call.outcome) == (3, 3, "dec", Outcome.UNKNOWN)
 
 
 @pytest.mark.parametrize(

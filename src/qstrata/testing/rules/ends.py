@@ -91,6 +91,10 @@ def _settled(case: Case, mark: Settled) -> None:
             case.blame("settled-watermarks", text, sequence, facts.sequence)
     for site, at in block.sites.items():
         row = at.row
+        same = row is not None and site == mark.site and row.position == mark.position == done
+        if same and row is not None and row.relayed != mark.relayed:
+            text = f"{name}: {site} settles what it does not have durably"
+            case.blame("settled-watermarks", text, at.sequence, facts.sequence)
         if row is not None and row.owner == site:
             ahead = mark.position > row.position or mark.relayed > row.relayed
             if ahead or mark.destroyed > row.destroyed:

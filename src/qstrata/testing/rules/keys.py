@@ -68,7 +68,7 @@ def _expired(case: Case, answer: Answered) -> None:
     if end >= 0 and facts.time_ps > end:
         text = f"key {answer.key_id} answers {answer.sae} {facts.time_ps - end} ps after its end"
         case.blame("expired", text, at.sequence, facts.sequence)
-    if at.dead_sequence >= 0:
+    if at.dead_sequence >= 0 and answer.sae not in at.before:
         text = f"key {answer.key_id} is dead at {answer.site}, and answers {answer.sae}"
         case.blame("expired", text, at.dead_sequence, facts.sequence)
 
