@@ -6,7 +6,7 @@ after a reconnect. Messages travel by reference, key material as the receiver's 
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ from qstrata.fabric.port import BoundHandle, Port, check
 from qstrata.fabric.recorder import Recorder
 from qstrata.fabric.scope import Directory
 from qstrata.fabric.secrecy import LeakScanner, own_copy, secret_fields
+from qstrata.fabric.tally import Refusal, Traffic
 from qstrata.kernel.queue import EventQueue
 
 MAX_IN_FLIGHT = 4096
@@ -40,26 +41,6 @@ class Mischief(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     loss_share: float = 0.0
     duplicate: bool = True
-
-
-class Traffic(NamedTuple):
-    """How many messages of a type an arrow carried from one end to the other."""
-
-    arrow: str
-    sender_end: str
-    receiver_end: str
-    type: str
-    messages: int
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """What was refused, why, and how often; `type` is empty for a handle that could not be bound."""
-
-    sender: str
-    receiver: str
-    type: str
-    reason: str
-    count: int
 
 
 class Hooks:

@@ -13,30 +13,15 @@ from fractions import Fraction
 from time import monotonic_ns
 from typing import Any
 
-import msgspec
-
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_MS, PS_PER_S
+from qstrata.kernel.lateness import Lateness
 from qstrata.kernel.queue import Event, EventQueue
 
 _PS_PER_NS = 1_000
 _SUB_BUCKETS = 16
 _SLICE_PS = 5 * PS_PER_MS
 _LONGEST_SLEEP_S = 1.0
-
-
-class Lateness(msgspec.Struct, frozen=True):
-    """How late the events of a topic ran, in picoseconds of the clock; `early` is how many ran too soon.
-
-    p50 and p99 are upper bounds of buckets at most 1/16 wide; the maximum is exact.
-    """
-
-    topic: str
-    count: int
-    p50_ps: int
-    p99_ps: int
-    max_ps: int
-    early: int
 
 
 class _Histogram:

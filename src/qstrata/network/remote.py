@@ -6,13 +6,13 @@ supervisor. Every answer is one of `Answer`; a fault of the caller is `Failed`.
 
 import msgspec
 
-from qstrata.fabric.memory import Refusal, Traffic
 from qstrata.fabric.messages.forwarding_control import BlockTrace
 from qstrata.fabric.messages.lab import Fault
 from qstrata.fabric.messages.policy import UnitState
 from qstrata.fabric.messages.reports import Alarm
 from qstrata.fabric.messages.samples import BearerState, LinkPoolSample, SessionSample
-from qstrata.kernel.pacing import Lateness
+from qstrata.fabric.tally import Refusal, Traffic
+from qstrata.kernel.lateness import Lateness
 from qstrata.store.records import Segment
 
 

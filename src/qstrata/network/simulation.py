@@ -6,8 +6,9 @@ import msgspec
 
 from qstrata.core.randomness import stream
 from qstrata.core.time import EpochAnchor, to_seconds
-from qstrata.fabric.memory import Mischief, Traffic
+from qstrata.fabric.memory import Mischief
 from qstrata.fabric.recorder import Recorder
+from qstrata.fabric.tally import Traffic
 from qstrata.interfaces.etsi014.virtual import ClientEntry, VirtualSae
 from qstrata.kernel.commit import ModelledCommit
 from qstrata.kernel.host import CommitExecutor

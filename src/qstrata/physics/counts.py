@@ -3,14 +3,16 @@
 Order everywhere: intensities are signal, weak, vacuum; bases are Z (key), X (test).
 """
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from qstrata.physics.decoy_bb84 import error_gain, gain, intercepted_error
 from qstrata.physics.parameters import LinkParameters
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 INTENSITIES = ("signal", "weak", "vacuum")
 BASES = ("Z", "X")
@@ -70,7 +72,7 @@ def add(a: Counts, b: Counts) -> Counts:
     )
 
 
-def outcome_probabilities(parameters: LinkParameters) -> NDArray[np.float64]:
+def outcome_probabilities(parameters: LinkParameters) -> "NDArray[np.float64]":
     """Return the probability of every outcome of one emitted pulse, shape (3, 6), sum 1.
 
     Rows are the intensities, columns `OUTCOMES`: Z correct, Z error, X correct, X error (both ends in
@@ -78,6 +80,9 @@ def outcome_probabilities(parameters: LinkParameters) -> NDArray[np.float64]:
     cells with the number of pulses and hand the result to `counts_from_outcomes`. Gains and error
     rates are those of `decoy_bb84`, with Eve's flips of `intercept_resend_share` in e_d.
     """
+    # Messages hold counts, and commands that only speak to a running network must not wait for numpy.
+    import numpy as np
+
     eta = parameters.eta
     e_d = intercepted_error(parameters.e_d, parameters.intercept_resend_share)
     both_z = parameters.sender_z_probability * parameters.receiver_z_probability
@@ -101,7 +106,7 @@ def outcome_probabilities(parameters: LinkParameters) -> NDArray[np.float64]:
     return table
 
 
-def counts_from_outcomes(outcomes: NDArray[np.int64]) -> Counts:
+def counts_from_outcomes(outcomes: "NDArray[np.int64]") -> Counts:
     """Sum up drawn outcomes, an integer array of shape (3, 6) as `outcome_probabilities` orders it."""
     cells = outcomes.tolist()
     return Counts(
