@@ -12,8 +12,10 @@ from cryptography import x509
 from qstrata.core.errors import EnvironmentFaultError
 from qstrata.fabric.messages.delivery import PairStatus
 from qstrata.interfaces.etsi014 import client as clients
+from qstrata.interfaces.etsi014 import server as servers
 from qstrata.interfaces.etsi014.client import BlockingEtsi014Client, Etsi014Client
 from qstrata.interfaces.etsi014.server import Etsi014Server
+from qstrata.interfaces.etsi014.types import Limits
 from qstrata.kernel.pacing import RealTimePacer
 from tests.unit.interfaces.certificates import Authority, identify
 from tests.unit.interfaces.scripted import ALICE, BOB, CAROL, STRANGER, Site, bits_of
@@ -44,8 +46,8 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(authority):
-    site, identified = Site(), []
+async def serving(authority, limits=None):
+    site, identified = Site(limits), []
 
     def noted(tls: ssl.SSLObject) -> str:
         identified.append(identify(tls))
@@ -216,6 +218,79 @@ def test_a_body_that_waits_to_be_asked_for_is_asked_for(authority):
             writer.close()
 
     asyncio.run(story())
+
+
+def test_the_largest_answer_comes_whole(authority):
+    async def story():
+        limits = Limits(max_key_per_request=1024, max_key_size_bits=8192)
+        async with (
+            serving(authority, limits) as served,
+            Etsi014Client(served.url, authority.sae(ALICE)) as alice,
+            Etsi014Client(served.url, authority.sae(BOB)) as bob,
+        ):
+            served.site.kme.stored = 1024
+            given = await alice.get_keys(BOB, number=1024, size_bits=8192)
+            assert len(given) == 1024
+            assert all(key.bits.reveal() == bits_of(key.key_id, 8192) for key in given)
+            assert await bob.get_keys_by_id(ALICE, [key.key_id for key in given]) == given
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("version", "asked", "said"),
+    [
+        (b"1.0", b"", b"Connection: close"),
+        (b"1.0", b"Connection: keep-alive\r\n", b"Connection: keep-alive"),
+        (b"1.1", b"Connection: close\r\n", b"Connection: close"),
+        (b"1.1", b"", None),
+    ],
+)
+def test_a_connection_is_kept_as_the_client_asks(authority, version, asked, said):
+    async def story():
+        async with serving(authority) as served:
+            tls = authority.sae(ALICE)
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=tls)
+            request = b"GET / HTTP/" + version + b"\r\nHost: kme\r\n" + asked + b"\r\n"
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            said_lines = [line for line in head.split(b"\r\n") if line.startswith(b"Connection")]
+            assert said_lines == ([] if said is None else [said])
+            if said is None or said.endswith(b"keep-alive"):
+                writer.write(request)
+                rest = await reader.readuntil(b"HTTP/1.1 404")
+                assert rest
+            writer.close()
+
+    asyncio.run(story())
+
+
+def test_a_body_that_does_not_come_is_408_and_a_kme_that_does_not_answer_503(authority, monkeypatch):
+    monkeypatch.setattr(servers, "BODY_S", 0.01)
+    monkeypatch.setattr(servers, "ANSWER_BACKSTOP_S", 0.01)
+
+    async def story():
+        async with serving(authority) as served:
+            half = f"POST {ENC} HTTP/1.1\r\nHost: kme\r\nContent-Length: 9\r\n\r\n{{".encode()
+            assert (await raw(served, authority.sae(ALICE), half)).startswith(b"HTTP/1.1 408")
+            served.site.kme.silent = True
+            async with Etsi014Client(served.url, authority.sae(ALICE)) as alice:
+                with pytest.raises(clients.UnavailableError, match="did not answer"):
+                    await alice.get_keys(BOB)
+
+    asyncio.run(story())
+
+
+def test_a_fault_of_ours_is_opaque_outside_and_in_the_log(authority, monkeypatch, caplog):
+    async def story():
+        async with serving(authority) as served:
+            monkeypatch.setattr(served.site.handler, "read", lambda request: 1 / 0)
+            async with Etsi014Client(served.url, authority.sae(ALICE)) as alice:
+                with pytest.raises(clients.UnavailableError, match="internal error"):
+                    await alice.get_keys(BOB)
+
+    asyncio.run(story())
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_port_in_use_is_named_with_the_cure(authority):
