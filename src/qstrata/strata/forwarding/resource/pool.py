@@ -207,14 +207,15 @@ class LinkPool:
             self.changed[segment.number] = None
 
     def adopt(self, number: int, position: int, relayed: int, destroyed: int) -> bool:
-        """Adopt the owner's account of a block as its follower; False when the block is unknown here."""
+        """Adopt the owner's account of a block as its follower; False for one that is unknown, own or old."""
         block = self.blocks.get(number)
         if block is None:
             return number in self.settled
-        if block.state.owner == self.site:
+        state = block.state
+        if state.owner == self.site or relayed < state.relayed or destroyed < state.destroyed:
             return False
         block.state = msgspec.structs.replace(
-            block.state, position=max(position, block.state.position), relayed=relayed, destroyed=destroyed
+            state, position=max(position, state.position), relayed=relayed, destroyed=destroyed
         )
         return True
 

@@ -126,7 +126,14 @@ class Delivery:
                 changes += holder.finish(key, KeyState.DELIVERED, (*key.delivered_to, sae))
         answer = Send(self._store.port.bind(sender), KeysDelivered(request, delivered))
         notes = [Note(Answered(self._store.site, sae, verb, key.key_id)) for key in keys]
-        return [Commit((*changes, *self._store.prune(session)), lambda now: [*notes, answer])]
+        last_ps = min(key.valid_until_ps for key in keys)
+
+        def durable(now: int) -> Effects:
+            if now >= last_ps:
+                return self._refuse(request, sender, Fault.BAD_REQUEST, NOT_FOUND)
+            return [*notes, answer]
+
+        return [Commit((*changes, *self._store.prune(session)), durable)]
 
     def _on_demand(
         self, session: Session, key_ids: tuple[str, ...], request: EncKeys, sender: Address, now: int
