@@ -14,6 +14,7 @@ from qstrata.core.time import PS_PER_MS, PS_PER_US
 from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.physics.parameters import PARAMETERS, LinkParameters, check_parameters
 from qstrata.physics.profiles import DEFAULT_PROFILE, profile
+from qstrata.planes.places import kme_name
 
 MAX_NODES = 1000
 MAX_LINKS = 5000
@@ -265,7 +266,7 @@ class Description(_Table, frozen=True):
 
     def kme_name(self, node: str) -> str:
         """Return the URN of the KME of a node, which its server certificate carries."""
-        return f"urn:qkd:{self.domain}:kme:{node}"
+        return kme_name(self.domain, node)
 
     def limits_of(self, node: Node) -> Limits:
         """Return the limits of a node's KME: its own, or the defaults."""

@@ -11,6 +11,11 @@ def kme(domain: str, site: str) -> Address:
     return Address(End.SERVICE_RES, domain, site, "kme")
 
 
+def kme_name(domain: str, site: str) -> str:
+    """Return the URN of a site's KME, which its certificate carries and ETSI GS QKD 014 calls KME ID."""
+    return f"urn:qkd:{domain}:kme:{site}"
+
+
 def relay(domain: str, site: str) -> Address:
     """Return the address of a site's relay."""
     return Address(End.FORWARDING_RES, domain, site, "relay")

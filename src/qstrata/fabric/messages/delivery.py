@@ -55,12 +55,15 @@ class DecKeys(_Request, frozen=True, gc=False):
 
 
 class PairStatus(_Answer, frozen=True, gc=False):
-    """Answer AskStatus; `session` is empty while the pair has none (open one over F10)."""
+    """Answer AskStatus; `session` is empty while the pair has none (open one over F10).
+
+    `kme` and `peer_kme` are the names that stand in the KMEs' certificates.
+    """
 
     request: int
     session: str
-    site: str
-    peer_site: str
+    kme: str
+    peer_kme: str
     size_bits: int
     stored: int
     capacity: int

@@ -100,8 +100,8 @@ class Etsi014Handler:
 def status_answer(status: PairStatus, sae: str, peer: str, limits: Limits) -> HttpAnswer:
     """Return the Status of a pair; the calling SAE is the master (6.1)."""
     body = Status(
-        source_KME_ID=status.site,
-        target_KME_ID=status.peer_site,
+        source_KME_ID=status.kme,
+        target_KME_ID=status.peer_kme,
         master_SAE_ID=sae,
         slave_SAE_ID=peer,
         key_size=status.size_bits,

@@ -20,6 +20,7 @@ from qstrata.fabric.messages.delivery import (
     PairStatus,
     RequestRefused,
 )
+from qstrata.planes.places import kme_name
 from qstrata.store.records import KeyRecord, KeyState
 from qstrata.strata.service.resource.keystore import KeyStore
 from qstrata.strata.service.resource.refill import Refill
@@ -44,12 +45,12 @@ class Delivery:
             return self._refuse(message.request, sender, *refusal)
         session = self._open_session(message.sae, message.peer, now)
         record = session.record if session is not None else None
-        figures = self._store.figures
+        figures, domain = self._store.figures, self._store.address.domain
         answer = PairStatus(
             request=message.request,
             session=record.session if record is not None else "",
-            site=self._store.site,
-            peer_site=self._store.saes[message.peer].site,
+            kme=kme_name(domain, self._store.site),
+            peer_kme=kme_name(domain, self._store.saes[message.peer].site),
             size_bits=record.size_bits if record is not None else 0,
             stored=len(session.ready) if session is not None else 0,
             capacity=record.depth if record is not None else 0,
