@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from qstrata.core.secrets import KeyMaterial
 from qstrata.fabric.messages.delivery import DeliveredKey, KeysDelivered
-from qstrata.interfaces.etsi014.client import path_of
+from qstrata.interfaces.etsi014.client import (
+    BadRequestError,
+    NoAnswerError,
+    UnauthorizedError,
+    UnavailableError,
+    path_of,
+    read_keys,
+)
 from qstrata.interfaces.etsi014.handler import keys_answer
 from qstrata.interfaces.etsi014.http import HttpRequest, RejectedError
 from qstrata.interfaces.etsi014.requests import GetKey, read_request, sae_name
@@ -75,3 +82,29 @@ def test_a_container_without_keys_is_json_too():
 @pytest.mark.parametrize("segment", ["urn%3Aqkd%3Aa%3Ab", "urn:qkd:a:b", "URN:Qkd:a:b", "urn:qkd:a:b%23frag"])
 def test_spellings_of_one_urn_are_one_name(segment):
     assert sae_name(segment) == "urn:qkd:a:b"
+
+
+BODIES = [b"", b"<html>", b"[]", b'{"keys":[{"key_ID":"a","key":"?"}]}', b'{"keys":"\xff"}']
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_an_answer_that_is_not_the_standards_is_an_error_that_cites_none_of_it(body):
+    with pytest.raises(NoAnswerError, match="not what ETSI GS QKD 014") as caught:
+        read_keys(200, body)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_refusal_without_a_readable_body_keeps_its_status(body):
+    with pytest.raises(UnauthorizedError, match="no reason"):
+        read_keys(401, body)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, BadRequestError), (413, BadRequestError), (401, UnauthorizedError), (503, UnavailableError)],
+)
+def test_a_refusal_is_an_error_with_its_status_and_text(status, kind):
+    with pytest.raises(kind) as caught:
+        read_keys(status, b'{"message":"why"}')
+    assert (caught.value.status, caught.value.message) == (status, "why")

@@ -4,6 +4,7 @@ import http.client
 import select
 import ssl
 from collections.abc import Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import quote, urlsplit
@@ -68,6 +69,7 @@ class NoAnswerError(Etsi014Error):
         super().__init__(0, f"no answer: {reason}")
 
 
+@lru_cache(maxsize=1024)
 def path_of(peer: str, verb: str) -> str:
     """Return the path of a method (clause 5) for a peer SAE; its name is percent-encoded."""
     return f"/api/v1/keys/{quote(peer, safe='')}/{verb}"
@@ -97,19 +99,32 @@ def read_keys(status: int, body: bytes | bytearray) -> tuple[Key, ...]:
     return tuple(keys)
 
 
+def read_message(body: bytes | bytearray) -> str:
+    """Return the text of a refusal; the standard leaves 401 without one."""
+    refusal = _decoded(Error, body)
+    return "the KME gave no reason" if refusal is None else refusal.message
+
+
 def _read(kind: type[T], status: int, body: bytes | bytearray) -> T:
-    try:
-        if status == 200:
-            return msgspec.json.decode(body, type=kind)
-        message = msgspec.json.decode(body, type=Error).message
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        # The decoder's own text may cite the body, which may hold keys.
-        message = "the answer is not what ETSI GS QKD 014 V1.1.1 defines"
+    if status == 200:
+        value = _decoded(kind, body)
+        if value is None:
+            raise NoAnswerError("what came is not what ETSI GS QKD 014 V1.1.1 defines")
+        return value
+    message = read_message(body)
     if status == 401:
         raise UnauthorizedError(status, message)
     if 400 <= status < 500:
         raise BadRequestError(status, message)
     raise UnavailableError(status, message) if status == 503 else Etsi014Error(status, message)
+
+
+def _decoded(kind: type[T], body: bytes | bytearray) -> T | None:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # The decoder's own text may cite the body, which may hold keys: it is not passed on.
+        return None
 
 
 class Etsi014Client:

@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from qstrata.interfaces.etsi014.client import Etsi014Error, dec_body, enc_body, path_of, read_keys
+from qstrata.interfaces.etsi014.client import dec_body, enc_body, path_of, read_keys, read_message
 from qstrata.interfaces.etsi014.handler import Etsi014Handler
 from qstrata.interfaces.etsi014.http import HttpAnswer, HttpRequest
 from qstrata.interfaces.etsi014.types import DEC_KEYS, ENC_KEYS, STATUS
@@ -88,7 +88,7 @@ class VirtualSae:
         asked = self._open.pop(call)
         key_ids, digests, message = asked.key_ids, asked.digests, ""
         if answer.status != 200:
-            message = _message(answer)
+            message = read_message(answer.body)
         elif asked.verb != "status":
             keys = read_keys(answer.status, answer.body)
             answer.wipe()
@@ -112,11 +112,3 @@ class VirtualSae:
 
 def _post(path: str, body: bytes) -> HttpRequest:
     return HttpRequest("POST", path, "application/json", body)
-
-
-def _message(answer: HttpAnswer) -> str:
-    try:
-        read_keys(answer.status, answer.body)
-    except Etsi014Error as error:
-        return error.message
-    return ""
