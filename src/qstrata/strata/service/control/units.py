@@ -1,0 +1,242 @@
+"""Service units as control sees them: the state machine, and what is known of each unit."""
+
+import enum
+from collections.abc import Mapping, Sequence
+
+from qstrata.core.errors import InputError, InternalError
+from qstrata.core.randomness import RandomSource
+from qstrata.core.service_unit import Lifecycle, ServiceUnitId, key_size_bits, with_nonce
+from qstrata.core.urn import Urn
+from qstrata.fabric.messages.policy import SessionDefaults, SessionSpec, UnitState
+from qstrata.fabric.messages.service_control import GrantCredit, HeldSession, OpenSession, WithdrawCredit
+from qstrata.planes.admission import Admitted, PairingPolicy, Refusal
+from qstrata.planes.names import canonical
+
+NONCE_BYTES = 8
+
+ENDED_KEPT = 64
+"""How many ended units are still shown and can be queried."""
+
+Figures = SessionDefaults | SessionSpec
+"""What a unit is asked to be: key size in bits, keys in both pools together, keys/s, life in seconds."""
+
+
+class UnitPhase(enum.Enum):
+    """Where a unit stands (design 2.3)."""
+
+    PROPOSED = "proposed"
+    NEGOTIATED = "negotiated"
+    OPEN = "open"
+    DRAINING = "draining"
+    CLOSED = "closed"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+
+
+class UnitEvent(enum.Enum):
+    """What happens to a unit."""
+
+    ADMITTED = "admitted"
+    REFUSED = "refused"
+    CONFIRMED = "confirmed by every KME"
+    CLOSING = "asked to close"
+    DRAINED = "gone from every KME"
+    EXPIRED = "past its life"
+
+
+class UnitStateError(InternalError):
+    """A unit was given an event that its state does not know."""
+
+
+TRANSITIONS: Mapping[tuple[UnitPhase, UnitEvent], UnitPhase] = {
+    (UnitPhase.PROPOSED, UnitEvent.ADMITTED): UnitPhase.NEGOTIATED,
+    (UnitPhase.PROPOSED, UnitEvent.REFUSED): UnitPhase.REFUSED,
+    (UnitPhase.NEGOTIATED, UnitEvent.CONFIRMED): UnitPhase.OPEN,
+    (UnitPhase.NEGOTIATED, UnitEvent.CLOSING): UnitPhase.DRAINING,
+    (UnitPhase.NEGOTIATED, UnitEvent.EXPIRED): UnitPhase.EXPIRED,
+    (UnitPhase.OPEN, UnitEvent.CLOSING): UnitPhase.DRAINING,
+    (UnitPhase.OPEN, UnitEvent.EXPIRED): UnitPhase.EXPIRED,
+    (UnitPhase.DRAINING, UnitEvent.DRAINED): UnitPhase.CLOSED,
+    (UnitPhase.DRAINING, UnitEvent.EXPIRED): UnitPhase.EXPIRED,
+}
+
+
+def advance(phase: UnitPhase, event: UnitEvent) -> UnitPhase:
+    """Return the state after an event; UnitStateError where the table has none."""
+    after = TRANSITIONS.get((phase, event))
+    if after is None:
+        raise UnitStateError(f"a unit that is {phase.value} cannot be {event.value}")
+    return after
+
+
+class Unit:
+    """One unit of a pair: its identity, its state, its path and the credit last said to each KME.
+
+    `depth` counts the keys of one KME's own half: all of them when one KME serves both SAEs.
+    """
+
+    def __init__(self, pair: Admitted, session: str, unit: str, size_bits: int) -> None:
+        self.pair = pair
+        self.session = session
+        self.unit = unit
+        self.size_bits = size_bits
+        self.valid_until_ps = 0
+        self.depth = 0
+        self.rate_keys_per_s = 0.0
+        self.phase = UnitPhase.PROPOSED
+        self.reason = ""
+        self.learnt = False
+        self.confirmed: set[str] = set()
+        self.path = 0
+        self.path_sites: tuple[str, ...] = ()
+        self.rate_bps = 0.0
+        self.granted_bps = 0.0
+        self.said: dict[str, GrantCredit | WithdrawCredit] = {}
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Return the sites of its KMEs: two, or the one that serves both SAEs."""
+        return tuple(dict.fromkeys((self.pair.site_a, self.pair.site_b)))
+
+    @property
+    def serves(self) -> bool:
+        """Tell whether its KMEs should hold it."""
+        return self.phase in (UnitPhase.NEGOTIATED, UnitPhase.OPEN)
+
+    def happens(self, event: UnitEvent) -> None:
+        """Take an event; UnitStateError where its state does not know it."""
+        self.phase = advance(self.phase, event)
+
+    def opening(self, site: str) -> OpenSession:
+        """Return what opens the unit at one of its KMEs."""
+        pair = self.pair
+        at_a = site == pair.site_a
+        return OpenSession(
+            session=self.session,
+            unit=self.unit,
+            local=pair.a if at_a else pair.b,
+            peer=pair.b if at_a else pair.a,
+            peer_site=pair.site_b if at_a else pair.site_a,
+            size_bits=self.size_bits,
+            depth=self.depth,
+            valid_until_ps=self.valid_until_ps,
+        )
+
+    def shown(self) -> UnitState:
+        """Return the unit as management sees it."""
+        return UnitState(
+            session=self.session,
+            unit=self.unit,
+            a=self.pair.a,
+            b=self.pair.b,
+            state=self.phase.value,
+            path=self.path,
+            sites=self.path_sites,
+            reason=self.reason,
+        )
+
+
+def name_unit(pair: Admitted, size_bits: int, valid_until: int, random: RandomSource) -> ServiceUnitId:
+    """Make the identifier of a new unit, with a pairing nonce for each endpoint.
+
+    `valid_until` is in Unix seconds. Raises InputError for names in different namespaces or a key size
+    that is not a positive multiple of 8 bits.
+    """
+    endpoints = [with_nonce(Urn.parse(name), random.bytes(NONCE_BYTES).hex()) for name in (pair.a, pair.b)]
+    lifecycle = Lifecycle(
+        size=key_size_bits(size_bits), valid_until=valid_until, nid=endpoints[0].nid.lower()
+    )
+    return ServiceUnitId.of(endpoints, lifecycle)
+
+
+def propose(
+    policy: PairingPolicy, a: str, b: str, figures: Figures, valid_until: int, random: RandomSource
+) -> Unit | Refusal:
+    """Propose a unit to policy: negotiated when the pair is admitted, else why it is refused.
+
+    The depth is halved between two KMEs, rounded up. `valid_until` is in Unix seconds; the caller
+    sets the same instant as `valid_until_ps`.
+    """
+    pair = policy.admit(a, b)
+    if isinstance(pair, Refusal):
+        return pair
+    try:
+        unit_id = name_unit(pair, figures.size_bits, valid_until, random)
+    except InputError as error:
+        return Refusal(str(error))
+    unit = Unit(pair, unit_id.digest, unit_id.text, figures.size_bits)
+    unit.depth = -(-figures.depth // len(unit.sites))
+    unit.rate_keys_per_s = figures.rate_keys_per_s
+    unit.happens(UnitEvent.ADMITTED)
+    return unit
+
+
+def refused_unit(a: str, b: str, refusal: Refusal) -> Unit:
+    """Make a unit that shows a refusal to operators."""
+    unit = Unit(Admitted(a, b, "", ""), "", "", 0)
+    unit.happens(UnitEvent.REFUSED)
+    unit.reason = refusal.reason
+    return unit
+
+
+def learnt_unit(pair: Admitted, held: HeldSession, rate_keys_per_s: float) -> Unit:
+    """Make a unit of a session that a KME holds, as control knew it before its restart."""
+    unit = Unit(pair, held.session, held.unit, held.size_bits)
+    unit.learnt, unit.valid_until_ps = True, held.valid_until_ps
+    unit.depth, unit.rate_keys_per_s = held.depth, rate_keys_per_s
+    unit.happens(UnitEvent.ADMITTED)
+    return unit
+
+
+def best_held(held: Sequence[tuple[str, HeldSession]]) -> str:
+    """Choose among the sessions that KMEs hold for one pair, given as (site, session).
+
+    The one held at most sites is kept, then the one that lives longest, then the first by id.
+    """
+    holders: dict[str, set[str]] = {}
+    sessions: dict[str, HeldSession] = {}
+    for site, session in held:
+        holders.setdefault(session.session, set()).add(site)
+        sessions[session.session] = session
+    return min(sessions, key=lambda each: (-len(holders[each]), -sessions[each].valid_until_ps, each))
+
+
+class UnitBook:
+    """Hold the live units, one a pair; the last that ended; and declared ones that were refused."""
+
+    def __init__(self) -> None:
+        self.live: dict[str, Unit] = {}
+        self.refused: dict[tuple[str, str], Unit] = {}
+        self._by_pair: dict[tuple[str, str], Unit] = {}
+        self._ended: dict[str, Unit] = {}
+
+    def of_pair(self, a: str, b: str) -> Unit | None:
+        """Return the live unit of two SAEs, in either order."""
+        return self._by_pair.get(pair_key(a, b))
+
+    def find(self, session: str) -> Unit | None:
+        """Return a unit that lives or has ended lately."""
+        return self.live.get(session) or self._ended.get(session)
+
+    def enter(self, unit: Unit) -> None:
+        """Take a live unit in."""
+        self.live[unit.session] = self._by_pair[pair_key(unit.pair.a, unit.pair.b)] = unit
+
+    def end(self, unit: Unit) -> None:
+        """Let a unit go; the last ENDED_KEPT are still found."""
+        del self.live[unit.session]
+        del self._by_pair[pair_key(unit.pair.a, unit.pair.b)]
+        self._ended[unit.session] = unit
+        if len(self._ended) > ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
+
+    def shown(self) -> tuple[UnitState, ...]:
+        """Return all units as management sees them."""
+        units = (*self.live.values(), *self.refused.values(), *self._ended.values())
+        return tuple(unit.shown() for unit in units)
+
+
+def pair_key(a: str, b: str) -> tuple[str, str]:
+    """Return what identifies a pair of names whatever their order and spelling; raises InputError."""
+    first, second = sorted((canonical(a), canonical(b)))
+    return first, second
