@@ -27,7 +27,7 @@ from qstrata.fabric.scope import Directory
 from qstrata.interfaces.etsi014.face import FACE_NAME, ApplicationFace
 from qstrata.interfaces.etsi014.handler import Etsi014Handler
 from qstrata.interfaces.etsi014.http import HttpAnswer, HttpRequest
-from qstrata.interfaces.etsi014.types import KEYS_NOT_FOUND, Limits
+from qstrata.interfaces.etsi014.types import Limits
 from qstrata.kernel.element import Element
 from qstrata.kernel.host import Host
 from qstrata.kernel.queue import EventQueue
@@ -38,6 +38,7 @@ FACE = Address(End.APPLICATION, DOMAIN, SITE, FACE_NAME)
 KME = Address(End.SERVICE_RES, DOMAIN, SITE, "kme")
 CONTROLLER = Address(End.SERVICE_CTL, DOMAIN, "control", "controller")
 SECOND = 10**12
+NOT_FOUND = "one or more keys specified are not found on KME"
 
 
 def bits_of(key_id: str, size_bits: int) -> bytes:
@@ -114,7 +115,7 @@ class ScriptedKme(Element):
         if any(key is not None and key.slave != message.sae for key in found):
             return RequestRefused(message.request, Fault.UNAUTHORIZED, "not named for these keys")
         if any(key is None or key.fetched or key.master != message.peer for key in found):
-            return RequestRefused(message.request, Fault.BAD_REQUEST, KEYS_NOT_FOUND)
+            return RequestRefused(message.request, Fault.BAD_REQUEST, NOT_FOUND)
         for key in found:
             key.fetched = True
         pairs = zip(message.key_ids, found, strict=True)

@@ -31,6 +31,11 @@ def test_the_first_request_of_a_pair_opens_its_session_and_is_answered_503(site,
     assert (opened.sae, opened.peer) == (ALICE, BOB)
 
 
+def test_what_holds_a_session_up_is_said(site):
+    site.controller.reason = "no path to site norte"
+    assert message(site.call("GET", ENC)) == f"{OPENING} (no path to site norte)"
+
+
 def test_requests_of_one_pair_ask_control_once_and_all_get_its_answer(site):
     answers = [site.ask("GET", target) for target in (ENC, STATUS, ENC)]
     site.run()

@@ -20,12 +20,7 @@ Pair = tuple[str, str]
 REFUSED_STATE = "refused"
 OPENING = "the session of this pair is being opened: ask again in a moment"
 
-_STATUS_OF = {
-    Fault.UNAUTHORIZED: 401,
-    Fault.BAD_REQUEST: 400,
-    Fault.NO_SESSION: 503,
-    Fault.UNAVAILABLE: 503,
-}
+_STATUS_OF = {Fault.UNAUTHORIZED: 401, Fault.BAD_REQUEST: 400, Fault.UNAVAILABLE: 503}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -136,7 +131,7 @@ def opening_answer(answer: Answer) -> HttpAnswer:
     """
     if type(answer) is UnitAnswer:
         if answer.state != REFUSED_STATE:
-            return error_answer(503, OPENING)
+            return error_answer(503, f"{OPENING} ({answer.reason})" if answer.reason else OPENING)
         status = 401 if answer.reason.startswith(Fault.UNAUTHORIZED.value) else 503
         return error_answer(status, f"no session for this pair: {answer.reason}")
     reason = answer.message if type(answer) is RequestRefused else "unexpected answer"
