@@ -4,6 +4,8 @@ Every instant inside the network is an `int` of picoseconds counted from the sta
 Python integer does not overflow. The calendar is met only through `EpochAnchor`.
 """
 
+import time
+
 import msgspec
 
 PS_PER_US = 1_000_000
@@ -33,3 +35,8 @@ class EpochAnchor(msgspec.Struct, frozen=True):
     def to_time_ps(self, epoch_s: int) -> int:
         """Return the instant of a Unix time in whole seconds; negative before the network's start."""
         return (epoch_s - self.epoch_s) * PS_PER_S
+
+
+def wall_clock_ns() -> int:
+    """Read the calendar: Unix time in nanoseconds; for who starts a network, never for what runs in it."""
+    return time.time_ns()

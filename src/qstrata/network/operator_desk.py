@@ -1,0 +1,164 @@
+"""The operator's desk: ask managers and the lab through the operator's port, and make views of it."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from qstrata.core.address import End
+from qstrata.core.errors import EnvironmentFaultError, InputError
+from qstrata.fabric.messages.base import Message
+from qstrata.fabric.messages.forwarding_control import TransferTraced
+from qstrata.fabric.messages.lab import Heal, Inject, LabAnswer, ListFaults
+from qstrata.fabric.messages.operator import Inspect, Inspected, KeysTraced, LegsTraced, Trace
+from qstrata.fabric.messages.policy import ConnectivityState, ForwardingState, ServiceState
+from qstrata.fabric.messages.reports import ConnectivityReport, ForwardingReport, ServiceReport
+from qstrata.kernel.pacing import RealTimePacer
+from qstrata.network import tracing
+from qstrata.network.assembly import Assembly
+from qstrata.network.operator import OperatorElement
+from qstrata.network.pki import PkiPaths
+from qstrata.network.remote import (
+    Answer,
+    Ask,
+    AskDescribe,
+    AskFaults,
+    AskHeal,
+    AskInject,
+    AskInspect,
+    AskTrace,
+    DescribeView,
+    FaultsView,
+    NetworkView,
+    TraceView,
+)
+from qstrata.network.views import Heard, Standing, describe_view, network_view
+
+Make = Callable[[int], Message]
+T = TypeVar("T")
+
+
+class OperatorDesk:
+    """Answer what commands ask of a network that a pacer runs on this event loop."""
+
+    def __init__(
+        self, assembly: Assembly, pacer: RealTimePacer, urls: Mapping[str, str], pki: PkiPaths
+    ) -> None:
+        self._assembly = assembly
+        self._pacer = pacer
+        self._urls = urls
+        self._pki = pki
+        self._started_ps = assembly.queue.now
+
+    async def answer(self, request: Ask) -> Answer:
+        """Return the answer to a request; raises InputError, EnvironmentFaultError when nobody answers."""
+        match request:
+            case AskInspect():
+                return await self.inspect()
+            case AskTrace():
+                return await self.trace(request.wanted)
+            case AskDescribe():
+                return self.describe()
+            case AskInject():
+                return await self._lab(lambda r: Inject(r, request.kind, request.target, request.amount))
+            case AskHeal():
+                return await self._lab(lambda r: Heal(r, request.kind, request.target))
+            case AskFaults():
+                return await self._lab(ListFaults)
+        raise InputError(f"{type(request).__name__} is not asked of the operator's desk")
+
+    async def inspect(self) -> NetworkView:
+        """Return the whole network as control and telemetry see it now."""
+        connectivity, forwarding, service, lab = await asyncio.gather(
+            self._manager(End.CONNECTIVITY_MGT, Inspect),
+            self._manager(End.FORWARDING_MGT, Inspect),
+            self._manager(End.SERVICE_MGT, Inspect),
+            self._ask(OperatorElement.lab, ListFaults),
+        )
+        heard = Heard(
+            connectivity=_state(connectivity, ConnectivityState),
+            forwarding=_state(forwarding, ForwardingState),
+            service=_state(service, ServiceState),
+            terminations=_report(connectivity, ConnectivityReport),
+            links=_report(forwarding, ForwardingReport),
+            kmes=_report(service, ServiceReport),
+            faults=lab.faults if isinstance(lab, LabAnswer) else (),
+        )
+        return network_view(self._standing(), heard)
+
+    def _standing(self) -> Standing:
+        return Standing(
+            description=self._assembly.plan.description,
+            urls=self._urls,
+            pki=self._pki,
+            started_ps=self._started_ps,
+            now_ps=self._assembly.queue.now,
+            lateness=self._pacer.lateness(),
+        )
+
+    async def trace(self, wanted: str) -> TraceView:
+        """Return the story of a key or of a unit's newest keys; raises InputError when nobody knows it."""
+        subject = tracing.subject(wanted)
+        answer = await self._manager(End.SERVICE_MGT, partial(_trace, subject, self._sites))
+        if not isinstance(answer, KeysTraced):
+            raise EnvironmentFaultError("service management does not answer: ask again in a second")
+        keys = tracing.told(answer.keys)
+        if not keys:
+            raise InputError(f"no KME knows a key or unit {subject}: take an id of `qstrata inspect`")
+        moved = tracing.transfers(keys)
+        found = await asyncio.gather(*(self._legs(transfer) for transfer in moved))
+        legs = dict(zip(moved, found, strict=True))
+        return tracing.trace_view(wanted, keys, legs, self._assembly.anchor)
+
+    async def _legs(self, transfer: str) -> Sequence[TransferTraced]:
+        answer = await self._manager(End.FORWARDING_MGT, partial(_trace, transfer, self._sites))
+        return answer.legs if isinstance(answer, LegsTraced) else ()
+
+    def describe(self) -> DescribeView:
+        """Return who stands at each end now, and what each arrow has carried."""
+        host, fabric = self._assembly.host, self._assembly.fabric
+        elements = [element.address for node in host.nodes() for element in host.elements(node)]
+        name = self._assembly.plan.description.name
+        return describe_view(name, elements, fabric.traffic(), fabric.refusals())
+
+    @property
+    def _sites(self) -> tuple[str, ...]:
+        return tuple(site.site for site in self._assembly.plan.sites)
+
+    async def _lab(self, make: Make) -> FaultsView:
+        answer = await self._ask(OperatorElement.lab, make)
+        if not isinstance(answer, LabAnswer):
+            raise EnvironmentFaultError("the lab does not answer: ask again")
+        if answer.error:
+            raise InputError(answer.error)
+        return FaultsView(faults=answer.faults)
+
+    async def _manager(self, end: End, make: Make) -> Any:
+        return await self._ask(OperatorElement.manager, end, make)
+
+    async def _ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def settle(answer: Any) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        assembly = self._assembly
+
+        def ask() -> None:
+            assembly.operate(lambda now: question(assembly.operator, *arguments, settle, now))
+
+        self._pacer.post(ask)
+        return await future
+
+
+def _state(answer: Inspected | None, kind: type[T]) -> T | None:
+    return answer.state if answer is not None and isinstance(answer.state, kind) else None
+
+
+def _report(answer: Inspected | None, kind: type[T]) -> T | None:
+    return answer.report if answer is not None and isinstance(answer.report, kind) else None
+
+
+def _trace(wanted: str, sites: tuple[str, ...], request: int) -> Trace:
+    return Trace(request, wanted, sites)

@@ -1,0 +1,142 @@
+"""The control socket of a running network, both sides: a JSON object a line, one request a connection."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from qstrata.core.errors import EnvironmentFaultError, InputError, InternalError, QstrataError, RefusedError
+from qstrata.network.remote import Answer, AskDown, Asked, Failed
+from qstrata.network.state import StatePaths
+
+MAX_REQUEST_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+ANSWER_S = 15.0
+DOWN_S = 45.0
+
+_REQUEST_S = 5.0
+_CLOSE_S = 2.0
+_SOCKET_MODE = 0o600
+
+_encode = msgspec.json.Encoder().encode
+_requests = msgspec.json.Decoder(Asked)
+_answers = msgspec.json.Decoder(Answer)
+
+Respond = Callable[[Asked], Awaitable[Answer]]
+
+
+def exit_code(error: QstrataError) -> int:
+    """Return the exit code of a command that an error ends: 1 the caller's fault, 3 the machine's, 70 ours."""
+    if isinstance(error, InputError | RefusedError):
+        return 1
+    return 70 if isinstance(error, InternalError) else 3
+
+
+def failed(error: QstrataError) -> Failed:
+    """Return the answer that an error makes."""
+    return Failed(text=str(error), code=exit_code(error))
+
+
+class ControlSocket:
+    """Answer the commands of this user on a Unix socket; `respond` may raise QstrataError."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+        self._server: asyncio.Server | None = None
+        self._talks: set[asyncio.Task[None]] = set()
+
+    async def open(self, paths: StatePaths) -> None:
+        """Listen; takes the place of a socket that a killed process left. Raises EnvironmentFaultError."""
+        path = paths.control_socket
+        try:
+            path.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._talk, path, limit=MAX_REQUEST_BYTES)
+            path.chmod(_SOCKET_MODE)
+        except OSError as fault:
+            raise EnvironmentFaultError(
+                f"the control socket {path} cannot be made: {fault.strerror}; give another --state-dir"
+            ) from fault
+
+    async def close(self) -> None:
+        """Let answers under way go out, and close; harmless twice."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        talks = set(self._talks)
+        if talks:
+            _, late = await asyncio.wait(talks, timeout=_CLOSE_S)
+            for talk in late:
+                talk.cancel()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.current_task()
+        assert talk is not None
+        self._talks.add(talk)
+        try:
+            with contextlib.suppress(ConnectionError):
+                writer.write(_encode(await self._answer(reader)) + b"\n")
+                await writer.drain()
+        finally:
+            self._talks.discard(talk)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader) -> Answer:
+        try:
+            async with asyncio.timeout(_REQUEST_S):
+                line = await reader.readline()
+            request = _requests.decode(line)
+        except (ValueError, TimeoutError, msgspec.DecodeError):
+            # readline raises ValueError for a line over the limit.
+            return Failed(text=f"a request is one JSON object of at most {MAX_REQUEST_BYTES} bytes", code=1)
+        try:
+            return await self._respond(request)
+        except QstrataError as error:
+            return failed(error)
+
+
+def ask(paths: StatePaths, request: Asked) -> Answer:
+    """Ask the running network of a state folder, and return its answer.
+
+    Raises EnvironmentFaultError when it is not up, does not answer, or is of another version.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(DOWN_S if isinstance(request, AskDown) else ANSWER_S)
+        try:
+            connection.connect(str(paths.control_socket))
+        except (FileNotFoundError, ConnectionRefusedError) as fault:
+            name = paths.root.name
+            raise EnvironmentFaultError(
+                f"network {name} is not up: run `qstrata up {name}`, or name its folder with --state-dir"
+            ) from fault
+        except OSError as fault:
+            raise EnvironmentFaultError(
+                f"the control socket {paths.control_socket} cannot be used: {fault.strerror or fault}"
+            ) from fault
+        try:
+            connection.sendall(_encode(request) + b"\n")
+            with connection.makefile("rb") as file:
+                line = file.readline(MAX_ANSWER_BYTES)
+        except OSError as fault:
+            raise EnvironmentFaultError(f"network {paths.root.name} does not answer: {fault}") from fault
+    if not line:
+        raise EnvironmentFaultError(f"network {paths.root.name} ended before it answered: see its crash.log")
+    try:
+        answer: Answer = _answers.decode(line)
+        return answer
+    except msgspec.DecodeError as fault:
+        raise EnvironmentFaultError(
+            f"network {paths.root.name} answers in another form: was it started by another version?"
+        ) from fault
+
+
+def error_of(answer: Failed) -> QstrataError:
+    """Return the error that a failed answer stands for."""
+    return InputError(answer.text) if answer.code == 1 else EnvironmentFaultError(answer.text)
+
+
+def internal(crash_file: object) -> InternalError:
+    """Return what is said of an unknown fault, whose detail has gone to a file."""
+    return InternalError(f"internal fault, which is ours: {crash_file} tells the detail")

@@ -1,0 +1,263 @@
+"""The supervisor: bring a network up in real time, serve it, and take it down.
+
+It makes and ends things by local calls and sends no messages. What commands ask goes through the
+operator's port like anybody's.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from qstrata.core.errors import InputError, QstrataError, StoreFaultError
+from qstrata.core.time import wall_clock_ns
+from qstrata.fabric.recorder import Recorder
+from qstrata.interfaces.etsi014.server import Etsi014Server
+from qstrata.kernel.host import Changes, CommitExecutor
+from qstrata.kernel.pacing import RealTimePacer
+from qstrata.kernel.queue import EventQueue
+from qstrata.network.assembly import Assembly
+from qstrata.network.crash_log import CrashLog
+from qstrata.network.description import Description
+from qstrata.network.logged_handler import LoggedHandler
+from qstrata.network.operator_desk import OperatorDesk
+from qstrata.network.origin import keep_origin, next_origin, salt_of
+from qstrata.network.pki import KmeIdentity, PkiPaths, ensure_pki, peer_identity, server_context
+from qstrata.network.plan import make_plan
+from qstrata.network.remote import Answer, AskDown, Asked, Done
+from qstrata.network.socket_server import ControlSocket, internal
+from qstrata.network.state import NodePort, RunRecord, StatePaths, hold, prepare, write_run
+from qstrata.store.interface import Store
+from qstrata.store.sealing import FileKeyProvider
+from qstrata.store.sqlite import SqliteStore
+
+LOOPBACK = "127.0.0.1"
+GRACE_S = 10.0
+_NS_PER_S = 1_000_000_000
+
+
+class RunningNetwork:
+    """A network that runs on this event loop.
+
+    `urls` are the KMEs' by node, `pki` says where certificates are; `store.load(node)` reads the ledger,
+    from any thread.
+    """
+
+    def __init__(
+        self, description: Description, paths: StatePaths, host: str, log_events: bool, crash: CrashLog
+    ) -> None:
+        if description.clock.mode == "virtual":
+            raise InputError(
+                "the clock of this network is virtual: use `qstrata run`, or set its mode to real"
+            )
+        self.description = description
+        self.paths = paths
+        self.host = host
+        self.pki = _make_pki(description, paths)
+        self.urls: dict[str, str] = {}
+        self._loop = asyncio.get_running_loop()
+        self._halt = asyncio.Event()
+        self._down = asyncio.Event()
+        self._failure: Exception | None = None
+        self._crash = crash
+        self._origin = next_origin(paths)
+        self._recorder = Recorder(paths.events if log_events else None, keep_hash=False)
+        self._flush = self._recorder.flush if log_events else None
+        self.store = SqliteStore(paths.ledger, FileKeyProvider(paths.sealing_key), self._store_failed)
+        self.pacer: RealTimePacer
+        try:
+            self.assembly = self._assemble()
+        except BaseException:
+            self.store.close()
+            raise
+        self.desk = OperatorDesk(self.assembly, self.pacer, self.urls, self.pki)
+        self._servers = {
+            site.site: Etsi014Server(
+                LoggedHandler(self.assembly.handlers[site.site], self._flush)
+                if self._flush is not None
+                else self.assembly.handlers[site.site],
+                self._submit,
+                server_context(self.pki.of(description.kme_name(site.site)), self.pki.ca.certificate),
+                peer_identity,
+            )
+            for site in self.assembly.plan.sites
+        }
+        self._socket = ControlSocket(self._respond)
+
+    def _assemble(self) -> Assembly:
+        plan = make_plan(self.description)
+        seed = self._origin.seed(self.description.seed)
+        salt = salt_of(self.paths, self.description.seed)
+        records = [record for site in plan.sites for record in self.store.load(site.site)]
+        return Assembly(
+            plan,
+            self.store,
+            self._recorder,
+            self._commits,
+            seed,
+            salt,
+            self._origin.anchor,
+            start_ps=self._origin.start_ps(records),
+        )
+
+    def _commits(self, queue: EventQueue, store: Store) -> CommitExecutor:
+        self.pacer = pacer = RealTimePacer(queue, self.description.clock.rate if self._is_scaled else 1.0)
+
+        def commit(node: str, changes: Changes, done: Callable[[], None], now: int) -> None:
+            store.commit(node, changes, partial(pacer.post, self._durable, done))
+
+        return commit
+
+    @property
+    def _is_scaled(self) -> bool:
+        return self.description.clock.mode == "scaled"
+
+    def _durable(self, done: Callable[[], None]) -> None:
+        done()
+        if self._flush is not None:
+            self._flush()
+
+    def _store_failed(self, fault: StoreFaultError) -> None:
+        def stop() -> None:
+            self._failure = self._failure or fault
+            self._halt.set()
+
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(stop)
+
+    def _submit(self, function: Callable[[int], None]) -> None:
+        queue = self.assembly.queue
+        self.pacer.post(lambda: function(queue.now))
+
+    async def run(self, ready: "Callable[[RunningNetwork], None]", stop: asyncio.Event) -> None:
+        """Serve until `stop` is set; raises what ended the network before, StoreFaultError among it."""
+        self._stop = stop
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                pacing = tasks.create_task(self._pace())
+                stopping = tasks.create_task(stop.wait())
+                try:
+                    await self._serve(ready, {pacing, stopping})
+                except Exception as error:
+                    self._failure = self._failure or error
+                finally:
+                    self._halt.set()
+                    stopping.cancel()
+            self._close()
+        finally:
+            self._down.set()
+            await self._socket.close()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _pace(self) -> None:
+        try:
+            self.assembly.start()
+            await self.pacer.run(self._halt)
+        except Exception as error:
+            self._failure = self._failure or error
+
+    async def _serve(
+        self, ready: "Callable[[RunningNetwork], None]", over: "set[asyncio.Task[None] | asyncio.Task[bool]]"
+    ) -> None:
+        try:
+            for site in self.assembly.plan.sites:
+                port = await self._servers[site.site].start(self.host, site.port)
+                self.urls[site.site] = f"https://{_in_url(self.host)}:{port}"
+            ports = tuple(NodePort(name, int(url.rpartition(":")[2])) for name, url in self.urls.items())
+            await self._socket.open(self.paths)
+            write_run(self.paths, RunRecord(os.getpid(), ports))
+            if self._failure is None:
+                ready(self)
+            await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            grace_s = GRACE_S if self._failure is None else 0.0
+            await asyncio.gather(*(server.stop(grace_s) for server in self._servers.values()))
+
+    def _close(self) -> None:
+        reached = msgspec.structs.replace(self._origin, reached_ps=self.assembly.queue.now)
+        self.store.close()
+        self._recorder.close()
+        self.paths.run_file.unlink(missing_ok=True)
+        self.paths.control_socket.unlink(missing_ok=True)
+        keep_origin(self.paths, reached)
+
+    async def _respond(self, request: Asked) -> Answer:
+        if isinstance(request, AskDown):
+            self._stop.set()
+            await self._down.wait()
+            return Done(text=f"network {self.description.name} is down")
+        try:
+            return await self.desk.answer(request)
+        except QstrataError:
+            raise
+        except Exception as error:
+            self._crash.write(error)
+            raise internal(self._crash.path) from None
+
+
+async def run(
+    description: Description,
+    paths: StatePaths,
+    *,
+    host: str = LOOPBACK,
+    log_events: bool = False,
+    ready: Callable[[RunningNetwork], None],
+    stop: asyncio.Event,
+) -> None:
+    """Bring a network up, call `ready` once it serves, and take it down when `stop` is set.
+
+    KMEs listen on `host`; the event log is kept if `log_events`. Raises QstrataError alone: InputError,
+    EnvironmentFaultError (state folder, port), SealedError, StoreFaultError when a durable write failed, and
+    InternalError for anything else, whose detail is in `data/crash.log`.
+    """
+    prepare(paths)
+    with hold(paths), CrashLog(paths.data / "crash.log") as crash:
+        try:
+            network = RunningNetwork(description, paths, host, log_events, crash)
+            await network.run(ready, stop)
+        except StoreFaultError:
+            raise
+        except Exception as error:
+            if crash.expects(error):
+                raise
+            crash.write(error)
+            raise internal(crash.path) from None
+
+
+def serve(
+    description: Description,
+    paths: StatePaths,
+    *,
+    host: str = LOOPBACK,
+    log_events: bool = False,
+    ready: Callable[[RunningNetwork], None],
+) -> None:
+    """Run a network in this process until SIGTERM, SIGINT or `qstrata down`; raises as `run`."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await run(description, paths, host=host, log_events=log_events, ready=ready, stop=stop)
+
+    asyncio.run(main())
+
+
+def _make_pki(description: Description, paths: StatePaths) -> PkiPaths:
+    return ensure_pki(
+        paths.pki,
+        description.domain,
+        tuple(KmeIdentity(node.name, description.kme_name(node.name)) for node in description.nodes),
+        tuple(sae.name for sae in description.saes),
+        wall_clock_ns() // _NS_PER_S,
+    )
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
