@@ -19,7 +19,7 @@ from qstrata.interfaces.etsi014.client import BlockingEtsi014Client, Key, NoAnsw
 from qstrata.interfaces.etsi014.types import Status
 from qstrata.network.description import Clock, Description
 from qstrata.network.loader import load
-from qstrata.network.pki import client_context
+from qstrata.network.pki import PkiPaths, client_context
 from qstrata.network.remote import (
     AskDescribe,
     Asked,
@@ -123,6 +123,11 @@ class Network:
             raise InputError(f"no node is called {node!r}{did_you_mean(node, list(urls))}")
         return urls[node]
 
+    @property
+    def pki(self) -> PkiPaths:
+        """Return where the certificates of this network are."""
+        return self._network().pki
+
     def sae_name(self, name: str) -> str:
         """Return the full name of an SAE, which may be given by its node where that has one SAE.
 
@@ -143,8 +148,7 @@ class Network:
         client = self._saes.get(full)
         if client is None:
             node = next(sae.node for sae in self.description.saes if sae.name == full)
-            pki = self._network().pki
-            tls = client_context(pki.of(full), pki.ca.certificate)
+            tls = client_context(self.pki.of(full), self.pki.ca.certificate)
             client = self._saes[full] = SaeClient(self, full, BlockingEtsi014Client(self.url(node), tls))
         return client
 

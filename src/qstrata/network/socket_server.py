@@ -28,7 +28,7 @@ Respond = Callable[[Asked], Awaitable[Answer]]
 
 
 def exit_code(error: QstrataError) -> int:
-    """Return the exit code of a command that an error ends: 1 the caller's fault, 3 the machine's, 70 ours."""
+    """Return the exit code of a command that an error ends: 1 the user, 3 the machine, 70 qstrata itself."""
     if isinstance(error, InputError | RefusedError):
         return 1
     return 70 if isinstance(error, InternalError) else 3

@@ -155,6 +155,8 @@ class Delivery:
         ]
 
     def _unknown(self, sae: str) -> tuple[Fault, str] | None:
+        if self._store.registry_serial < 0:
+            return Fault.UNAVAILABLE, "this KME has not been configured yet: ask again in a moment"
         entry = self._store.saes.get(sae)
         if entry is None or entry.site != self._store.site:
             return Fault.UNAUTHORIZED, "this SAE is not registered at this KME"
