@@ -188,7 +188,7 @@ class ForwardingController(Controller):
         book = self._links.get(message.link)
         if book is None or book.bearers is None or message.site not in book.sites:
             return ()
-        book.status(message.site, "waiting")
+        book.status(message.site, "waiting", now)
         return [*self._activate(book, message.site, now), *self._review(now)]
 
     def _status(self, message: LinkStatus, sender: Address, now: int) -> Effects:
@@ -197,7 +197,7 @@ class ForwardingController(Controller):
             return ()
         if message.status in (ACTIVE, DARK, SILENT):
             self.outbox.settle(("activate", message.link, message.site))
-        book.status(message.site, message.status)
+        book.status(message.site, message.status, now)
         return self._review(now)
 
     def _sweep(self, now: int) -> Effects:
@@ -271,7 +271,7 @@ class ForwardingController(Controller):
 
     def _review(self, now: int) -> list[Effect]:
         """Judge every route as links are now, act on it, and show what has changed."""
-        self._views = {link: book.view() for link, book in self._links.items()}
+        self._views = {link: book.view(now) for link, book in self._links.items()}
         effects: list[Effect] = []
         if not self._is_settling(now):
             for route in self._routes.values():
@@ -280,7 +280,8 @@ class ForwardingController(Controller):
 
     def _is_settling(self, now: int) -> bool:
         pending = any(view.phase is LinkPhase.PENDING for view in self._views.values())
-        unheard = any(book.report is None or not book.report.pools for book in self._links.values())
+        wanted = (book for book in self._links.values() if not book.refused)
+        unheard = any(book.report is None or not book.report.pools for book in wanted)
         return now < self._settled_ps and (pending or unheard)
 
     def _act(self, route: Route, verdict: Verdict, found: Path | NoPath | None, now: int) -> list[Effect]:

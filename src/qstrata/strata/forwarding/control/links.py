@@ -1,5 +1,6 @@
 """What control knows of a link, and the phase that follows from it."""
 
+from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.connectivity_control import LinkBearers
 from qstrata.fabric.messages.policy import LinkSpec
 from qstrata.fabric.messages.reports import LinkReport
@@ -7,6 +8,10 @@ from qstrata.physics.finite_key import asymptotic_length_rate
 from qstrata.planes.paths import LinkPhase, LinkView
 
 ACTIVE, DARK, SILENT = "active", "dark", "silent"
+
+RESTART_PS = 5 * PS_PER_S
+"""How long an agent that was active may take to start anew before its link counts as passive."""
+
 _SAID = {DARK: "no light", SILENT: "the peer is unheard"}
 
 
@@ -26,6 +31,7 @@ class LinkBook:
         self.report: LinkReport | None = None
         self._lost: dict[str, str] = {}
         self._status: dict[str, str] = {}
+        self._waits_ps: dict[str, int] = {}
         self._promised_bps = asymptotic_length_rate(spec.parameters) * spec.parameters.pulse_rate_hz
 
     @property
@@ -40,18 +46,22 @@ class LinkBook:
         else:
             self._lost[bearer] = cause
 
-    def status(self, site: str, status: str) -> None:
+    def status(self, site: str, status: str, now: int) -> None:
         """Take note of how one end runs."""
         self._status[site] = status
+        if status in (ACTIVE, *_SAID):
+            self._waits_ps.pop(site, None)
+        else:
+            self._waits_ps.setdefault(site, now)
         self.was_active = self.was_active or all(self._status.get(end) == ACTIVE for end in self.sites)
 
     def runs_at(self, site: str) -> bool:
         """Tell whether one end has said that it is active."""
         return self._status.get(site) == ACTIVE
 
-    def view(self) -> LinkView:
+    def view(self, now: int) -> LinkView:
         """Return the link as path choice sees it."""
-        phase, reason = self._phase()
+        phase, reason = self._phase(now)
         pools = [pool.available for _, pool in self.report.pools] if self.report is not None else []
         return LinkView(
             link=self.spec.link,
@@ -68,7 +78,7 @@ class LinkBook:
             return self._promised_bps
         return self.report.key_rate_bps
 
-    def _phase(self) -> tuple[LinkPhase, str]:
+    def _phase(self, now: int) -> tuple[LinkPhase, str]:
         if self.refused:
             return LinkPhase.OFF, self.refused
         if self.bearers is None:
@@ -82,7 +92,10 @@ class LinkBook:
         if faults:
             return LinkPhase.PASSIVE, "; ".join(faults)
         waiting = [site for site, status in said.items() if status != ACTIVE]
-        if not waiting:
-            return LinkPhase.ACTIVE, ""
         reason = f"the agent at {' and '.join(waiting)} has not started"
+        restarts = self.was_active and all(
+            now - self._waits_ps.get(site, now) < RESTART_PS for site in waiting
+        )
+        if not waiting or restarts:
+            return LinkPhase.ACTIVE, reason if waiting else ""
         return (LinkPhase.PASSIVE if self.was_active else LinkPhase.PENDING), reason

@@ -15,7 +15,7 @@ STARVED_PS = 10 * PS_PER_S
 """How long the pools of a path's scarcest link may be empty before a wider path is looked for."""
 
 SETTLED_PS = 30 * PS_PER_S
-"""How long a path is kept before it is left for a merely wider one."""
+"""How long a running path is kept before it is left for a shorter or a merely wider one."""
 
 WIDER = 2.0
 """How many times wider such a path must be."""
@@ -41,6 +41,7 @@ class Route:
         self.pending_number = 0
         self.lost = ""
         self.switched_ps = 0
+        self.looked_ps = 0
         self.broken_ps: int | None = None
         self.starved_ps: int | None = None
 
@@ -53,9 +54,9 @@ class Route:
 def judge(route: Route, views: Mapping[str, LinkView], now: int) -> tuple[Verdict, Path | NoPath | None]:
     """Decide what to do about a route as links are now, and take note of since when it suffers.
 
-    A path whose links all run is kept, unless its pools have been empty for a while and a path much
-    wider offers. A path that lives on pooled key is left as soon as another runs. One that cannot be
-    used is replaced at once, or lost when there is no other.
+    A path whose links all run is kept, unless a shorter one is back, or its pools have been empty for a
+    while and a path much wider offers. A path that lives on pooled key is left as soon as another runs.
+    One that cannot be used is replaced at once, or lost when there is no other.
     """
     path = route.wanted
     links = list(views.values())
@@ -82,13 +83,15 @@ def judge(route: Route, views: Mapping[str, LinkView], now: int) -> tuple[Verdic
 def _judge_running(
     route: Route, path: Path, views: Mapping[str, LinkView], width: float, now: int
 ) -> tuple[Verdict, Path | NoPath | None]:
-    if all(views[link].pool_bits >= LEAST_POOL_BITS for link in path.links):
-        route.starved_ps = None
+    starves = any(views[link].pool_bits < LEAST_POOL_BITS for link in path.links)
+    route.starved_ps = (now if route.starved_ps is None else route.starved_ps) if starves else None
+    if now - max(route.switched_ps, route.looked_ps) < SETTLED_PS:
         return Verdict.KEEP, None
-    route.starved_ps = now if route.starved_ps is None else route.starved_ps
-    if now - route.starved_ps < STARVED_PS or now - route.switched_ps < SETTLED_PS:
-        return Verdict.KEEP, None
+    route.looked_ps = now
     found = choose_path(list(views.values()), *route.ends)
-    if isinstance(found, Path) and found.links != path.links and found.width >= WIDER * width:
-        return Verdict.SWITCH, found
-    return Verdict.KEEP, None
+    if not isinstance(found, Path) or found.links == path.links:
+        return Verdict.KEEP, None
+    starved = route.starved_ps is not None and now - route.starved_ps >= STARVED_PS
+    wider = starved and found.width >= WIDER * width
+    shorter = not found.passive and len(found.links) < len(path.links)
+    return (Verdict.SWITCH, found) if wider or shorter else (Verdict.KEEP, None)

@@ -106,11 +106,14 @@ class ServiceController(Controller):
         return [*effects, Timer(now + LEARN_PS, self._learn)]
 
     def _registry(self, site: str, now: int) -> ConfigureKme:
+        """Make a KME's registry: its own SAEs with their peers, and the names of all others."""
         pairing, policy = self._pairing, self._policy
         assert pairing is not None
-        saes = (sae for sae in policy.saes if sae.site == site)
-        entries = tuple(SaeEntry(sae.name, sae.site, pairing.peers_of(sae.name)) for sae in saes)
-        return ConfigureKme(self._serials.next(now), entries)
+        entries = (
+            SaeEntry(sae.name, sae.site, pairing.peers_of(sae.name) if sae.site == site else ())
+            for sae in policy.saes
+        )
+        return ConfigureKme(self._serials.next(now), tuple(entries))
 
     def state(self) -> ServiceState:
         """Show live units, declared ones that were refused, and the last that ended."""
