@@ -222,10 +222,11 @@ class ConnectivityController(Controller):
     def _see(self, link: str, bearer: str, site: str, up: bool, now: int) -> list[Effect]:
         before = self._dark_at(bearer)
         self._signals.setdefault(bearer, {})[site] = _Signal(up, now)
-        if bool(before) == bool(self._dark_at(bearer)):
+        after = self._dark_at(bearer)
+        if before == after:
             return []
-        told = [self._changed(link, bearer)] if link in self._required else []
-        return [*told, *self.publish()]
+        tells = link in self._required and bool(before) != bool(after)
+        return [*([self._changed(link, bearer)] if tells else []), *self.publish()]
 
     def _changed(self, link: str, bearer: str) -> Send:
         up = not self._dark_at(bearer)
