@@ -1,5 +1,6 @@
 """A network in real time, spoken to as its users do: over mutual TLS and over its control socket."""
 
+import contextlib
 import http.client
 import ssl
 from collections.abc import Iterator
@@ -91,10 +92,13 @@ def test_no_client_certificate_is_no_connection(net: Network) -> None:
     sae = view_of(net, "quintin")
     context = ssl.create_default_context(cafile=sae.ca)
     connection = http.client.HTTPSConnection(urlsplit(sae.url).netloc, context=context, timeout=10)
-    with pytest.raises((ssl.SSLError, ConnectionError)):
+
+    def ask() -> None:
         connection.request("GET", f"/api/v1/keys/{quote(sae.name)}/status")
         connection.getresponse()
-    connection.close()
+
+    with contextlib.closing(connection), pytest.raises((ssl.SSLError, ConnectionError)):
+        ask()
 
 
 def test_sae_of_another_kme_is_unauthorized(net: Network) -> None:

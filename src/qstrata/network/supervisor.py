@@ -37,6 +37,8 @@ from qstrata.store.sqlite import SqliteStore
 
 LOOPBACK = "127.0.0.1"
 GRACE_S = 10.0
+AT_ONCE_S = 0.01
+"""The HTTP server takes 0 for no limit."""
 _NS_PER_S = 1_000_000_000
 
 
@@ -175,7 +177,7 @@ class RunningNetwork:
                 ready(self)
             await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            grace_s = GRACE_S if self._failure is None else 0.0
+            grace_s = GRACE_S if self._failure is None else AT_ONCE_S
             await asyncio.gather(*(server.stop(grace_s) for server in self._servers.values()))
 
     def _close(self) -> None:
