@@ -115,8 +115,8 @@ class KmeElement(Element):
             depth=message.depth,
             valid_until_ps=message.valid_until_ps,
         )
-        self.store.open(record)
-        return [Commit((Put(record),), lambda now: [opened])]
+        session = self.store.open(record)
+        return [Commit((Put(record),), lambda now: [opened, *self._refill.consider(session, now)])]
 
     def _grant(self, message: GrantCredit, sender: Address, now: int) -> Effects:
         session = self.store.sessions.get(message.session)

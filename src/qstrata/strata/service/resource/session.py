@@ -69,7 +69,7 @@ class Session:
         self.void: dict[int, None] = {}
         self.from_peer: dict[int, list[str]] = {}
         self.credit: Credit | None = None
-        self.refill = "waits for a path"
+        self.refill = "" if self.is_local else "waits for a path"
         self.keys: dict[str, KeyRecord] = {}
         self.ended: dict[str, KeyRecord] = {}
         self.totals = KeyTotals(session=record.session)

@@ -1,0 +1,301 @@
+"""A KME: who gets which key, once; what it draws, asks for, destroys and remembers."""
+
+import pytest
+
+from qstrata.core.secrets import KeyMaterial
+from qstrata.core.time import PS_PER_S
+from qstrata.fabric.messages.delivery import AskStatus, Fault, KeysDelivered, RequestRefused
+from qstrata.fabric.messages.service_control import (
+    CloseSession,
+    CreditWanted,
+    OpenSession,
+    ReportSessions,
+    SessionOpened,
+    SessionsReport,
+    WithdrawCredit,
+)
+from qstrata.fabric.messages.transfer import (
+    Placed,
+    Placement,
+    TransferHeader,
+    TransferRefused,
+    TransferRequest,
+    TransferSettled,
+)
+from qstrata.strata.service.resource.keystore import KmeFigures
+from tests.unit.strata.service.kme_rig import ALICE, BOB, CAROL, EVE, FAR, SESSION, SITE, Rig
+
+NOT_FOUND = "one or more keys specified are not found on KME"
+
+
+@pytest.fixture
+def rig() -> Rig:
+    rig = Rig()
+    rig.configure()
+    return rig
+
+
+@pytest.fixture
+def filled(rig: Rig) -> Rig:
+    rig.grant()
+    rig.settle()
+    rig.settle()
+    return rig
+
+
+def placement(rig: Rig, sequence: int = 0, keys: int = 2, void: tuple[int, ...] = ()) -> Placement:
+    header = TransferHeader(
+        transfer=f"{SESSION}/{FAR}/{sequence}",
+        path=7,
+        session=SESSION,
+        owner=FAR,
+        sequence=sequence,
+        key_ids=tuple(f"key-{sequence}-{index}" for index in range(keys)),
+        size_bits=256,
+        valid_until_ps=1000 * PS_PER_S,
+        deadline_ps=rig.queue.now + PS_PER_S,
+        void=void,
+    )
+    return Placement(header, KeyMaterial(bytes(range(32)) * keys))
+
+
+def ids(answer: KeysDelivered) -> tuple[str, ...]:
+    return tuple(key.key_id for key in answer.keys)
+
+
+def test_a_key_is_handed_out_only_after_the_far_kme_has_it_durably(rig: Rig) -> None:
+    rig.grant()
+    asked = rig.relay.take(TransferRequest)
+    assert asked
+    refused = rig.enc()
+    assert isinstance(refused, RequestRefused)
+    assert refused.fault is Fault.UNAVAILABLE
+    rig.tell(rig.relay, TransferSettled(asked[0].transfer, True, ""))
+    given = rig.enc()
+    assert ids(given)[0] in asked[0].header.key_ids
+
+
+def test_the_bits_given_to_the_relay_are_those_given_to_the_sae(rig: Rig) -> None:
+    rig.grant()
+    (asked,) = rig.settle()
+    given = rig.enc(len(asked.header.key_ids))
+    bits = dict(zip(asked.header.key_ids, range(len(asked.header.key_ids)), strict=True))
+    for key in given.keys:
+        start = bits[key.key_id] * 32
+        assert key.bits == KeyMaterial(asked.bits.reveal(start, start + 32))
+
+
+def test_too_few_keys_refuse_the_whole_request_and_consume_nothing(filled: Rig) -> None:
+    refused = filled.enc(100)
+    assert refused.fault is Fault.UNAVAILABLE
+    assert len(filled.enc(20).keys) == 20
+
+
+def test_no_key_is_given_twice_and_not_after_a_restart(filled: Rig) -> None:
+    first = ids(filled.enc(5))
+    filled.crash()
+    filled.start()
+    filled.run(0.1)
+    second = ids(filled.enc(15))
+    assert not set(first) & set(second)
+    assert isinstance(filled.enc(1), RequestRefused)
+
+
+def test_a_batch_that_was_under_way_in_a_crash_is_never_used(rig: Rig) -> None:
+    rig.grant()
+    (asked,) = rig.relay.take(TransferRequest)
+    rig.crash()
+    rig.start()
+    rig.run(0.1)
+    rig.tell(rig.relay, TransferSettled(asked.transfer, True, ""))
+    assert isinstance(rig.enc(), RequestRefused)
+    rig.grant(serial=2)
+    (again,) = rig.settle()
+    assert again.header.sequence > asked.header.sequence
+    assert asked.header.sequence in again.header.void
+
+
+def test_a_batch_without_answer_is_void_and_the_far_kme_is_told(rig: Rig) -> None:
+    rig.grant(total=10)
+    (asked,) = rig.relay.take(TransferRequest)
+    rig.run(10)
+    rig.tell(rig.relay, TransferSettled(asked.transfer, True, ""))
+    assert isinstance(rig.enc(), RequestRefused)
+    (void,) = rig.settle()
+    assert (void.header.key_ids, void.header.void) == ((), (asked.header.sequence,))
+    rig.run(10)
+    assert not rig.relay.take(TransferRequest)
+
+
+def test_a_refused_transfer_is_asked_again_with_the_same_keys(rig: Rig) -> None:
+    rig.grant()
+    (asked,) = rig.relay.take(TransferRequest)
+    rig.tell(rig.relay, TransferRefused(asked.transfer, "too little key on link here-far"))
+    refused = rig.enc()
+    assert "too little key on link here-far" in refused.message
+    rig.run(1)
+    (again,) = rig.relay.take(TransferRequest)
+    assert (again.transfer, again.header.key_ids, again.bits) == (
+        asked.transfer,
+        asked.header.key_ids,
+        asked.bits,
+    )
+
+
+def test_refill_stops_at_depth_and_at_the_end_of_the_credit(rig: Rig) -> None:
+    rig.grant(total=20)
+    assert sum(len(asked.header.key_ids) for asked in rig.settle()) == 20
+    rig.run(5)
+    assert not rig.relay.take(TransferRequest)
+    rig.enc(20)
+    rig.run(5)
+    assert not rig.relay.take(TransferRequest)
+    rig.grant(serial=2, total=20)
+    assert rig.relay.take(TransferRequest)
+
+
+def test_more_credit_is_asked_for_before_half_is_used_up(rig: Rig) -> None:
+    rig.grant(total=40)
+    rig.settle()
+    rig.run(1)
+    (wanted, *_) = rig.controller.take(CreditWanted)
+    assert wanted.serial == 1
+
+
+def test_withdrawn_credit_stops_refill_but_not_delivery(filled: Rig) -> None:
+    filled.tell(filled.controller, WithdrawCredit(SESSION, 2, "fibre/here-far is cut"))
+    assert len(filled.enc(20).keys) == 20
+    filled.run(5)
+    assert not filled.relay.take(TransferRequest)
+    assert "fibre/here-far is cut" in filled.enc().message
+
+
+def test_keys_of_the_peer_are_fetched_by_id_once_and_all_or_none(rig: Rig) -> None:
+    rig.tell(rig.relay, placement(rig))
+    (placed,) = rig.relay.take(Placed)
+    assert placed.placed
+    assert rig.dec(("key-0-0", "unknown")).message == NOT_FOUND
+    assert ids(rig.dec(("key-0-0", "key-0-1"))) == ("key-0-0", "key-0-1")
+    again = rig.dec(("key-0-0",))
+    assert (again.fault, again.message) == (Fault.BAD_REQUEST, NOT_FOUND)
+
+
+def test_an_id_asked_for_twice_in_one_request_is_refused(rig: Rig) -> None:
+    rig.tell(rig.relay, placement(rig))
+    assert rig.dec(("key-0-0", "key-0-0")).message == NOT_FOUND
+    assert rig.dec(("key-0-0",)).keys
+
+
+def test_another_sae_gets_401_for_a_key_that_is_not_its_own_and_consumes_nothing(rig: Rig) -> None:
+    rig.tell(rig.relay, placement(rig))
+    assert rig.dec(("key-0-0",), sae=CAROL).fault is Fault.UNAUTHORIZED
+    assert rig.dec(("key-0-0",), sae=EVE).fault is Fault.UNAUTHORIZED
+    assert rig.dec(("key-0-0",), peer=CAROL).message == NOT_FOUND
+    assert rig.dec(("key-0-0",)).keys
+
+
+def test_the_master_itself_gets_401_for_its_own_key(filled: Rig) -> None:
+    given = ids(filled.enc())
+    assert filled.dec(given).fault is Fault.UNAUTHORIZED
+
+
+def test_a_batch_number_is_taken_once_whatever_comes_again(rig: Rig) -> None:
+    rig.tell(rig.relay, placement(rig, sequence=3))
+    rig.tell(rig.relay, placement(rig, sequence=3))
+    rig.tell(rig.relay, placement(rig, sequence=2))
+    assert [placed.placed for placed in rig.relay.take(Placed)] == [True, False, False]
+
+
+def test_keys_that_their_owner_destroyed_are_destroyed_here(rig: Rig) -> None:
+    rig.tell(rig.relay, placement(rig, sequence=0))
+    rig.tell(rig.relay, placement(rig, sequence=1, void=(0,)))
+    assert rig.dec(("key-0-0",)).message == NOT_FOUND
+    assert rig.dec(("key-1-0",)).keys
+
+
+def test_a_placement_is_durable_before_it_is_acknowledged(rig: Rig) -> None:
+    rig.commits.on_commit = lambda node, changes: "lose"
+    rig.commits.crash = lambda node: rig.crash()
+    rig.tell(rig.relay, placement(rig))
+    assert not rig.relay.take(Placed)
+
+
+def test_an_answer_waits_for_its_delivery_mark(filled: Rig) -> None:
+    filled.commits.on_commit = lambda node, changes: "lose"
+    filled.commits.crash = lambda node: filled.crash()
+    assert filled.enc() is None
+
+
+def test_nothing_is_given_after_the_end_of_the_session(rig: Rig) -> None:
+    rig.configure()
+    rig.tell(rig.controller, OpenSession("short", "unit", ALICE, CAROL, SITE, 256, 10, 5 * PS_PER_S))
+    given = rig.enc(2, peer=CAROL)
+    rig.run(6)
+    assert rig.enc(1, peer=CAROL).fault is Fault.NO_SESSION
+    assert rig.dec(ids(given), sae=CAROL, peer=ALICE).message == NOT_FOUND
+
+
+def test_a_closed_session_gives_nothing_and_takes_nothing(filled: Rig) -> None:
+    filled.tell(filled.controller, CloseSession(SESSION))
+    assert filled.enc().fault is Fault.NO_SESSION
+    filled.tell(filled.relay, placement(filled))
+    assert [placed.placed for placed in filled.relay.take(Placed)] == [False]
+
+
+def test_two_saes_of_one_kme_share_keys_without_a_relay(rig: Rig) -> None:
+    rig.tell(rig.controller, OpenSession("local", "unit", ALICE, CAROL, SITE, 256, 10, 1000 * PS_PER_S))
+    rig.run(1)
+    given = rig.enc(3, peer=CAROL)
+    assert rig.dec(ids(given), peer=CAROL).fault is Fault.UNAUTHORIZED
+    rig.crash()
+    rig.start()
+    rig.run(0.1)
+    fetched = rig.dec(ids(given), sae=CAROL, peer=ALICE)
+    assert [key.bits for key in fetched.keys] == [key.bits for key in given.keys]
+    assert rig.dec(ids(given), sae=CAROL, peer=ALICE).message == NOT_FOUND
+    assert not rig.relay.got
+
+
+def test_another_size_is_relayed_on_demand(filled: Rig) -> None:
+    assert filled.enc(2, 512) is None
+    (asked,) = filled.settle()
+    (given,) = filled.application.take(KeysDelivered)
+    assert ids(given) == asked.header.key_ids
+    assert {key.bits.size_bits for key in given.keys} == {512}
+
+
+def test_who_may_not_ask_is_told_so(filled: Rig) -> None:
+    assert filled.enc(sae=EVE).fault is Fault.UNAUTHORIZED
+    assert filled.enc(sae=BOB, peer=ALICE).fault is Fault.UNAUTHORIZED
+    assert filled.enc(sae=CAROL, peer=BOB).fault is Fault.UNAUTHORIZED
+    assert filled.enc(peer="urn:qkd:dom:nobody").fault is Fault.BAD_REQUEST
+
+
+def test_an_allowed_pair_without_session_says_so(rig: Rig) -> None:
+    assert rig.enc(sae=CAROL, peer=ALICE).fault is Fault.NO_SESSION
+    rig.tell(rig.application, AskStatus(99, CAROL, ALICE))
+    (status,) = rig.application.got
+    assert (status.session, status.stored) == ("", 0)
+
+
+def test_finished_keys_beyond_the_kept_ones_stay_in_the_account() -> None:
+    rig = Rig(KmeFigures(finished_kept=4))
+    rig.configure()
+    rig.grant()
+    rig.settle()
+    given = ids(rig.enc(20))
+    rig.run(1)
+    kept = [r for r in rig.store.load(SITE) if r.kind == "key" and r.key in given]
+    (totals,) = (r for r in rig.store.load(SITE) if r.kind == "key-totals")
+    assert len(kept) + totals.delivered // 256 == 20  # type: ignore[attr-defined]
+    assert len(kept) <= 4
+
+
+def test_a_controller_that_restarted_is_told_the_sessions(filled: Rig) -> None:
+    filled.tell(filled.controller, ReportSessions())
+    (report,) = filled.controller.take(SessionsReport)
+    (held,) = report.sessions
+    assert (held.session, held.peer, held.depth) == (SESSION, BOB, 20)
+    filled.tell(filled.controller, OpenSession(SESSION, "unit", ALICE, BOB, FAR, 256, 20, 1000 * PS_PER_S))
+    assert filled.controller.take(SessionOpened)
+    assert len(filled.enc(20).keys) == 20
