@@ -1,0 +1,313 @@
+"""The commands and their arguments. What a command needs is imported when it runs: light ones start fast."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from qstrata.cli import endings
+from qstrata.cli.durations import duration_ps
+from qstrata.cli.version import VERSION
+from qstrata.core.errors import QstrataError
+
+
+def _duration(kind: Any, tokens: Sequence[Any]) -> int:
+    return duration_ps(tokens[0].value)
+
+
+Source = Annotated[str, Parameter(help="A network file, or the name of a shipped network: madrid, ring.")]
+Name = Annotated[
+    str | None, Parameter(help="Name of the network; may be left out when only one is up, else madrid.")
+]
+StateDir = Annotated[
+    Path | None, Parameter(help="Folder of the network's state, instead of the default by its name.")
+]
+Json = Annotated[bool, Parameter(help="Print one JSON document instead of tables.")]
+InitialBits = Annotated[
+    int | None, Parameter(help="Bits placed on every link at the start, booked as provisioned; 0 for none.")
+]
+Seed = Annotated[
+    int | None, Parameter(help="Seed of everything drawn; its keys are not secret. Default: the file's.")
+]
+Listen = Annotated[str, Parameter(help="Address at which the KMEs listen.")]
+LogEvents = Annotated[bool, Parameter(help="Keep the event log in the state folder.")]
+Target = Annotated[
+    str,
+    Parameter(
+        help="A link or fibre (`a-b`, `fibre/a-b`); to cut also `a-b/distillation`, `a-b/relay`, "
+        "`management/SITE`."
+    ),
+]
+Network = Annotated[str | None, Parameter(name="--network", help="Name of the network, as for `inspect`.")]
+
+app = App(
+    name="qstrata",
+    help="A quantum internet in software: bring networks up, look into them, hurt them, take them down.",
+    help_format="plaintext",
+    help_epilogue=endings.CODES,
+    version=f"qstrata {VERSION}",
+    default_parameter=Parameter(negative=""),
+    suppress_keyboard_interrupt=False,
+)
+inject = App(
+    name="inject", help="Hurt the world below a running network: control learns of it by its instruments."
+)
+app.command(inject)
+
+
+def run(words: Sequence[str]) -> int:
+    """Run a command line and return its exit code; raises nothing."""
+    try:
+        app(words, exit_on_error=False, print_error=False, result_action="return_none")
+        sys.stdout.flush()
+    except CycloptsError as error:
+        endings.complain(f"{str(error).strip()} (`qstrata --help` lists what there is)")
+        return endings.USAGE
+    except QstrataError as error:
+        endings.complain(str(error))
+        return endings.exit_code(error)
+    except KeyboardInterrupt:
+        return endings.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return endings.OK
+    except Exception as error:
+        return endings.crashed(error)
+    return endings.OK
+
+
+@app.command
+def demo(
+    source: Source = "madrid",
+    /,
+    *,
+    check: Annotated[
+        bool, Parameter(help="Fetch a key at both ends, compare, take all down, exit 0 or 5.")
+    ] = False,
+    state_dir: StateDir = None,
+) -> None:
+    """Bring a network up in real time and print how to fetch one key at its two ends; Ctrl-C ends it."""
+    from qstrata.cli import demonstration
+
+    if check:
+        demonstration.check(source, state_dir)
+    else:
+        demonstration.show(source, state_dir)
+
+
+@app.command
+def up(
+    source: Source,
+    /,
+    *,
+    detach: Annotated[bool, Parameter(help="Return when it is up; it goes on in the background.")] = False,
+    initial_key_bits: InitialBits = None,
+    seed: Seed = None,
+    state_dir: StateDir = None,
+    listen: Listen = "127.0.0.1",
+    log_events: LogEvents = False,
+    json: Json = False,
+) -> None:
+    """Bring a network up in real time and print where its SAEs fetch keys."""
+    from qstrata.cli import bringing_up
+
+    wanted = bringing_up.Wanted(
+        source=source,
+        state_dir=state_dir,
+        initial_key_bits=initial_key_bits,
+        seed=seed,
+        listen=listen,
+        log_events=log_events,
+    )
+    if detach:
+        bringing_up.detached(wanted, as_json=json)
+    else:
+        bringing_up.foreground(wanted, as_json=json)
+
+
+@app.command
+def down(name: Name = None, /, *, state_dir: StateDir = None) -> None:
+    """Take a network down: requests under way are served, then process, ports and lock are gone."""
+    from qstrata.cli import taking_down
+    from qstrata.cli.places import place_of
+
+    taking_down.take_down(place_of(name, state_dir))
+
+
+@app.command(name="inspect")
+def inspect_(name: Name = None, /, *, json: Json = False, state_dir: StateDir = None) -> None:
+    """Show nodes, links, pools, sessions, alarms, lateness, and each SAE's URL and certificate files."""
+    from qstrata.cli.places import ask, place_of
+    from qstrata.cli.show_inspect import show_network
+    from qstrata.cli.tables import show_json
+    from qstrata.network.remote import AskInspect, NetworkView
+
+    view = ask(place_of(name, state_dir), AskInspect(), NetworkView)
+    if json:
+        show_json(view)
+    else:
+        show_network(view)
+
+
+@app.command
+def trace(
+    wanted: Annotated[str, Parameter(help="A key id; or a unit: its digest, or its identifier's URNs.")],
+    name: Name = None,
+    /,
+    *,
+    json: Json = False,
+    state_dir: StateDir = None,
+) -> None:
+    """Tell the story of a key, or of a unit's newest keys: unit, both ends, transfer, hops, link blocks."""
+    from qstrata.cli.places import ask, place_of
+    from qstrata.cli.show_trace import show_stories
+    from qstrata.cli.tables import show_json
+    from qstrata.network.remote import AskTrace, TraceView
+
+    view = ask(place_of(name, state_dir), AskTrace(wanted=wanted), TraceView)
+    if json:
+        show_json(view)
+    else:
+        show_stories(view)
+
+
+@app.command
+def describe(name: Name = None, /, *, json: Json = False, state_dir: StateDir = None) -> None:
+    """Show the architecture as it runs: planes and elements, arrows with message counts, refusals."""
+    from qstrata.cli.places import ask, place_of
+    from qstrata.cli.show_describe import show_architecture
+    from qstrata.cli.tables import show_json
+    from qstrata.network.remote import AskDescribe, DescribeView
+
+    view = ask(place_of(name, state_dir), AskDescribe(), DescribeView)
+    if json:
+        show_json(view)
+    else:
+        show_architecture(view)
+
+
+@inject.command
+def cut(
+    target: Target, /, *, network: Network = None, state_dir: StateDir = None, json: Json = False
+) -> None:
+    """Cut a fibre, a companion channel or a management channel."""
+    _inject("cut", target, 1.0, network, state_dir, json)
+
+
+@inject.command
+def loss(
+    target: Target,
+    db: Annotated[float, Parameter(help="Extra loss in dB, 0 to 200.")],
+    /,
+    *,
+    network: Network = None,
+    state_dir: StateDir = None,
+    json: Json = False,
+) -> None:
+    """Add loss to a fibre; injecting again replaces the amount."""
+    _inject("loss", target, db, network, state_dir, json)
+
+
+@inject.command
+def intercept_resend(
+    target: Target,
+    share: Annotated[float, Parameter(help="Share of the pulses that Eve measures and resends, 0 to 1.")],
+    /,
+    *,
+    network: Network = None,
+    state_dir: StateDir = None,
+    json: Json = False,
+) -> None:
+    """Let an eavesdropper measure and resend a share of a link's pulses."""
+    _inject("intercept-resend", target, share, network, state_dir, json)
+
+
+@inject.command(name="list")
+def list_(*, network: Network = None, state_dir: StateDir = None, json: Json = False) -> None:
+    """List the faults that stand."""
+    from qstrata.network.remote import AskFaults
+
+    _show_faults(AskFaults(), network, state_dir, json)
+
+
+@app.command
+def heal(
+    kind: Literal["cut", "loss", "intercept-resend"],
+    target: Target,
+    /,
+    *,
+    network: Network = None,
+    state_dir: StateDir = None,
+    json: Json = False,
+) -> None:
+    """End an injected fault."""
+    from qstrata.network.remote import AskHeal
+
+    _show_faults(AskHeal(kind=kind, target=target), network, state_dir, json)
+
+
+@app.command(name="run")
+def run_(
+    source: Source,
+    /,
+    *,
+    virtual: Annotated[bool, Parameter(help="In virtual time, as fast as the machine can.")] = False,
+    for_: Annotated[
+        int, Parameter(name="--for", converter=_duration, help="How long: 90s, 15m, 6h, 1d, 1h30m.")
+    ],
+    seed: Seed = None,
+    json: Json = False,
+    events: Annotated[Path | None, Parameter(help="File for the event log; must be new.")] = None,
+    initial_key_bits: InitialBits = None,
+) -> None:
+    """Run a network in virtual time with its file's demands; equal seeds give equal event logs."""
+    from qstrata.cli import virtual_run
+
+    if not virtual:
+        raise endings.UsageError("`run` is for virtual time: add --virtual (`qstrata up` runs in real time)")
+    outcome = virtual_run.run_virtual(source, for_, seed, events, initial_key_bits)
+    virtual_run.show_outcome(outcome, as_json=json)
+
+
+@app.command
+def validate(source: Source, /) -> None:
+    """Check a network file: says what it holds, or everything that is wrong with it."""
+    from qstrata.cli.tables import out
+    from qstrata.network.loader import load
+
+    network = load(source)
+    counts = f"{len(network.nodes)} nodes, {len(network.links)} links, {len(network.saes)} SAEs"
+    out(f"{source}: network {network.name} of domain {network.domain}: {counts}, nothing wrong")
+
+
+@app.command
+def version() -> None:
+    """Print the version."""
+    from qstrata.cli.tables import out
+
+    out(f"qstrata {VERSION}")
+
+
+def _inject(
+    kind: str, target: str, amount: float, network: str | None, state_dir: Path | None, as_json: bool
+) -> None:
+    from qstrata.network.remote import AskInject
+
+    _show_faults(AskInject(kind=kind, target=target, amount=amount), network, state_dir, as_json)
+
+
+def _show_faults(request: Any, network: str | None, state_dir: Path | None, as_json: bool) -> None:
+    from qstrata.cli.places import ask, place_of
+    from qstrata.cli.show_inspect import faults_table
+    from qstrata.cli.tables import show, show_json
+    from qstrata.network.remote import FaultsView
+
+    view = ask(place_of(network, state_dir), request, FaultsView)
+    if as_json:
+        show_json(view)
+    else:
+        show([faults_table(view.faults)])

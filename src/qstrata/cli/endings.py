@@ -1,0 +1,95 @@
+"""How a command ends: exit codes, and one line on stderr for whatever went wrong."""
+
+import contextlib
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from qstrata.core.errors import InputError, InternalError, QstrataError, RefusedError
+
+OK, USER, USAGE, ENVIRONMENT, PEER, CHECK = range(6)
+INTERNAL = 70
+"""A fault of qstrata itself; EX_SOFTWARE of sysexits.h."""
+INTERRUPTED = 130
+
+CODES = (
+    "Exit codes: 0 done; 1 what was given is wrong; 2 wrong usage; 3 the machine, or the network is not up; "
+    "4 the other side failed; 5 a check failed; 70 a fault of qstrata; 130 interrupted."
+)
+
+
+class UsageError(QstrataError):
+    """The command was called in a way that has no meaning."""
+
+
+class PeerError(QstrataError):
+    """The other side of a connection did not do its part."""
+
+
+class CheckFailedError(QstrataError):
+    """What was to be checked does not hold."""
+
+
+class AnsweredError(QstrataError):
+    """A running network refused a request, with the exit code that it gave."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def exit_code(error: QstrataError) -> int:
+    """Return the exit code that says whose fault an error is."""
+    match error:
+        case AnsweredError():
+            return error.code
+        case UsageError():
+            return USAGE
+        case InputError() | RefusedError():
+            return USER
+        case CheckFailedError():
+            return CHECK
+        case InternalError():
+            return INTERNAL
+        case _:
+            # Etsi014Error is known by its room: to import it would cost every command the HTTP client.
+            return PEER if isinstance(error, PeerError) or _is_foreign(error) else ENVIRONMENT
+
+
+def complain(text: str) -> None:
+    """Say on stderr what went wrong."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"qstrata: error: {text}\n")
+
+
+def talk(text: str) -> None:
+    """Say something to whoever watches, on stderr."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def crashed(error: BaseException) -> int:
+    """Write an unknown error down, say where, and return the exit code."""
+    name = type(error).__name__
+    try:
+        path = _write_crash("".join(traceback.format_exception(error)))
+    except OSError:
+        complain(f"internal fault, which is ours ({name}), and nowhere could be written what it was")
+    else:
+        complain(f"internal fault, which is ours ({name}): please report it with {path}")
+    return INTERNAL
+
+
+def _write_crash(text: str) -> Path:
+    folder = Path(tempfile.gettempdir())
+    descriptor, name = tempfile.mkstemp(prefix="qstrata-crash-", suffix=".log", dir=folder)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    return Path(name)
+
+
+def _is_foreign(error: QstrataError) -> bool:
+    return type(error).__module__.startswith("qstrata.interfaces.")

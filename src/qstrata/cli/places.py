@@ -1,0 +1,80 @@
+"""Which network a command means, and what it answers."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from qstrata.cli.endings import AnsweredError
+from qstrata.core.errors import EnvironmentFaultError, InputError, InternalError
+from qstrata.network.remote import Answer, Asked, Failed
+from qstrata.network.state import StatePaths, running_pid, state_paths
+
+DEFAULT_NETWORK = "madrid"
+
+T = TypeVar("T")
+
+
+class Place:
+    """A network's name and the paths of its state."""
+
+    def __init__(self, name: str, paths: StatePaths) -> None:
+        self.name = name
+        self.paths = paths
+
+
+def running_networks() -> tuple[Place, ...]:
+    """Return the networks that are up in the default state folder, by name."""
+    home = state_paths(DEFAULT_NETWORK).root.parent
+    try:
+        names = sorted(folder.name for folder in home.iterdir() if (folder / "lock").is_file())
+    except OSError:
+        return ()
+    places = (Place(name, state_paths(name)) for name in names)
+    return tuple(place for place in places if running_pid(place.paths) is not None)
+
+
+def place_of(name: str | None, state_dir: Path | None) -> Place:
+    """Return the network that is meant: the folder's, the named, the only one that is up, or the default.
+
+    Raises InputError for a name that is none, and where several are up and none is named.
+    """
+    if state_dir is not None:
+        return Place(name or state_dir.absolute().name, state_paths(name or DEFAULT_NETWORK, state_dir))
+    if name is not None:
+        return Place(name, state_paths(_checked(name)))
+    up = running_networks()
+    if len(up) > 1:
+        names = ", ".join(place.name for place in up)
+        raise InputError(f"several networks are up ({names}): name the one that you mean")
+    return up[0] if up else Place(DEFAULT_NETWORK, state_paths(DEFAULT_NETWORK))
+
+
+def ask(place: Place, request: Asked, wanted: type[T]) -> T:
+    """Ask a running network; raises EnvironmentFaultError when it is not up, AnsweredError for a refusal."""
+    if running_pid(place.paths) is None:
+        raise not_up(place)
+    from qstrata.network import socket_server
+
+    answer: Answer = socket_server.ask(place.paths, request)
+    if isinstance(answer, Failed):
+        raise AnsweredError(answer.text, answer.code)
+    if not isinstance(answer, wanted):
+        raise InternalError(
+            f"network {place.name} answered {type(answer).__name__} to {type(request).__name__}"
+        )
+    return answer
+
+
+def not_up(place: Place) -> EnvironmentFaultError:
+    """Return the error of a network that does not run."""
+    folder = "" if place.paths == state_paths(place.name) else f" --state-dir {place.paths.root}"
+    return EnvironmentFaultError(
+        f"the network {place.name} is not up: bring it up with `qstrata up {place.name}{folder}`"
+    )
+
+
+def _checked(name: str) -> str:
+    if not name or name != Path(name).name or name.startswith("."):
+        raise InputError(
+            f"{name!r} is not a network's name: give the `name` in its file, or its folder with --state-dir"
+        )
+    return name

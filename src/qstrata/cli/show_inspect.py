@@ -1,0 +1,153 @@
+"""What `inspect` prints: a network as control and telemetry see it."""
+
+from qstrata.cli.durations import spoken
+from qstrata.cli.tables import Table, out, show
+from qstrata.core.time import PS_PER_MS
+from qstrata.fabric.messages.lab import Fault
+from qstrata.network.remote import LinkView, NetworkView, SaeView, SessionView
+
+
+def show_network(view: NetworkView) -> None:
+    """Print a network as tables."""
+    seed = "keys from the operating system" if view.seed is None else f"seed {view.seed}, keys not secret"
+    out(f"{view.name}: domain {view.domain}, up {spoken(view.up_s)}, {view.clock} clock, {seed}")
+    out()
+    show([nodes_table(view), links_table(view), pools_table(view), sessions_table(view), stores_table(view)])
+    out()
+    show_saes(view.saes)
+    out()
+    show([alarms_table(view), faults_table(view.faults), lateness_table(view)])
+
+
+def nodes_table(view: NetworkView) -> Table:
+    """Tabulate the sites, with the bearers that their instruments find down."""
+    rows = tuple(
+        (
+            node.name,
+            node.kme,
+            node.url,
+            f"{sum(bearer.up for bearer in node.bearers)}/{len(node.bearers)}",
+            ", ".join(bearer.bearer for bearer in node.bearers if not bearer.up),
+        )
+        for node in view.nodes
+    )
+    return Table("nodes", ("node", "KME", "URL", "bearers up>", "down"), rows)
+
+
+def links_table(view: NetworkView) -> Table:
+    """Tabulate the links: control's state, and the last second's counts."""
+    figures = ("km>", "dB>", "detections/s>", "QBER %>", "key bit/s>", "blocks>", "age s>")
+    return Table(
+        "links", ("link", "state", "media", *figures, "why"), tuple(_link_row(link) for link in view.links)
+    )
+
+
+def pools_table(view: NetworkView) -> Table:
+    """Tabulate the link pools at both ends, in bits."""
+    columns = ("link", "at", "available>", "owned>", "unconfirmed>", "in flight>", "relayed>", "destroyed>")
+    rows = tuple(
+        (
+            link.name,
+            site,
+            *map(
+                str,
+                (pool.available, pool.owned, pool.unconfirmed, pool.in_flight, pool.relayed, pool.destroyed),
+            ),
+            str(pool.generated),
+            str(pool.provisioned),
+        )
+        for link in view.links
+        for site, pool in link.pools
+    )
+    return Table("link pools, in bits", (*columns, "generated>", "provisioned>"), rows)
+
+
+def sessions_table(view: NetworkView) -> Table:
+    """Tabulate the service units: who shares keys with whom, and along which path."""
+    rows = tuple(_session_row(session) for session in view.sessions)
+    return Table("sessions", ("unit", "between", "and", "state", "path", "age s>", "why"), rows)
+
+
+def stores_table(view: NetworkView) -> Table:
+    """Tabulate what each KME holds of each session, in keys."""
+    columns = ("unit", "at", "key bits>", "depth>", "ready>", "reserved>", "of the peer>", "delivered>")
+    rows = tuple(
+        (
+            session.unit.session,
+            site,
+            *map(str, (held.size_bits, held.depth, held.keys_ready, held.keys_reserved)),
+            *map(str, (held.keys_from_peer, held.keys_delivered, held.keys_destroyed, held.keys_expired)),
+            held.refill,
+        )
+        for session in view.sessions
+        for site, held in session.kmes
+    )
+    return Table("key stores, in keys", (*columns, "destroyed>", "expired>", "refill"), rows)
+
+
+def show_saes(saes: tuple[SaeView, ...]) -> None:
+    """Print where each SAE fetches its keys, and with which files."""
+    out("SAEs" if saes else "SAEs: none")
+    for sae in saes:
+        out(f"  {sae.name}")
+        out(f"    at           {sae.node}, {sae.url}")
+        out(f"    certificate  {sae.certificate}")
+        out(f"    key          {sae.key}")
+        out(f"    CA           {sae.ca}")
+
+
+def alarms_table(view: NetworkView) -> Table:
+    """Tabulate the alarms that stand."""
+    rows = tuple((alarm.subject, alarm.channel, alarm.finding) for alarm in view.alarms)
+    return Table("alarms", ("subject", "channel", "finding"), rows)
+
+
+def faults_table(faults: tuple[Fault, ...]) -> Table:
+    """Tabulate the injected faults that stand."""
+    rows = tuple((fault.kind, fault.target, _amount(fault)) for fault in faults)
+    return Table("injected faults", ("kind", "target", "amount>"), rows)
+
+
+def lateness_table(view: NetworkView) -> Table:
+    """Tabulate how late events ran behind the clock, by arrow."""
+    rows = tuple(
+        (late.topic, str(late.count), _ms(late.p50_ps), _ms(late.p99_ps), _ms(late.max_ps), str(late.early))
+        for late in view.lateness
+    )
+    return Table("lateness, in ms", ("topic", "events>", "p50>", "p99>", "max>", "early>"), rows)
+
+
+def _link_row(link: LinkView) -> tuple[str, ...]:
+    return (
+        link.name,
+        link.state,
+        link.media,
+        f"{link.length_km:g}",
+        f"{link.loss_db:g}",
+        f"{link.detections_per_s:.0f}",
+        f"{link.qber * 100:.2f}",
+        f"{link.key_rate_bps:.0f}",
+        str(link.blocks),
+        f"{link.age_s:.1f}",
+        link.reason,
+    )
+
+
+def _session_row(session: SessionView) -> tuple[str, ...]:
+    unit = session.unit
+    path = " - ".join(unit.sites) or "none"
+    return unit.session, unit.a, unit.b, unit.state, path, f"{session.age_s:.1f}", unit.reason
+
+
+def _amount(fault: Fault) -> str:
+    match fault.kind:
+        case "loss":
+            return f"{fault.amount:g} dB"
+        case "intercept-resend":
+            return f"{fault.amount * 100:g} %"
+        case _:
+            return ""
+
+
+def _ms(time_ps: int) -> str:
+    return f"{time_ps / PS_PER_MS:.3f}"

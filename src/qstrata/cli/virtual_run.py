@@ -1,0 +1,106 @@
+"""`run --virtual`: a network in virtual time with the applications of its file, and what came of it."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from qstrata.cli.durations import spoken
+from qstrata.cli.tables import Table, out, show, show_json
+from qstrata.core.errors import EnvironmentFaultError, InputError
+from qstrata.core.time import to_seconds
+from qstrata.network.loader import load
+from qstrata.network.simulation import Simulation, SimulationReport
+
+_SLICES = 200
+
+Progress = Callable[[int], None]
+"""Told how far a run has come, in picoseconds of virtual time."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """A virtual run: its report, what it took of the clock in seconds, and virtual time over that."""
+
+    report: SimulationReport
+    wall_s: float
+    ratio_to_real_time: float
+
+
+def run_virtual(
+    source: str, duration_ps: int, seed: int | None, events: Path | None, initial_key_bits: int | None
+) -> Outcome:
+    """Run a network; `seed` None means the file's, else 1.
+
+    Raises InputError for the file, and for an event log that is there already.
+    """
+    description = load(source).with_overrides(initial_key_bits=initial_key_bits)
+    chosen = seed if seed is not None else description.seed if description.seed is not None else 1
+    if events is not None:
+        _make_new(events)
+    begun = time.perf_counter()
+    simulation = Simulation(description, chosen, log=events)
+    simulation.start_demands()
+    with _progress(description.name, duration_ps) as told:
+        for index in range(1, _SLICES + 1):
+            simulation.run_until(duration_ps * index // _SLICES)
+            told(simulation.queue.now)
+    report = simulation.report()
+    simulation.recorder.close()
+    wall_s = time.perf_counter() - begun
+    return Outcome(report, wall_s, report.virtual_s / wall_s)
+
+
+def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """Print the report of a run."""
+    if as_json:
+        show_json(outcome)
+        return
+    report = outcome.report
+    facts = (
+        ("network", report.network),
+        ("seed", str(report.seed)),
+        ("virtual time", spoken(report.virtual_s)),
+        ("took", f"{spoken(outcome.wall_s)}, {outcome.ratio_to_real_time:.0f} times real time"),
+        ("keys delivered", str(report.keys_delivered)),
+        ("keys fetched at the other end", str(report.keys_fetched)),
+        ("requests not served", str(report.requests_unserved)),
+        ("messages", str(report.messages)),
+        ("refusals", str(report.refusals)),
+        ("events logged", str(report.events_logged)),
+        ("event log SHA-256", report.event_log_sha256),
+    )
+    width = max(len(name) for name, _ in facts) + 2
+    for name, value in facts:
+        out(f"{name:<{width}}{value}")
+    out()
+    rows = tuple(
+        (row.arrow, row.sender_end, row.receiver_end, row.type, str(row.messages))
+        for row in report.traffic
+        if row.messages
+    )
+    show([Table("traffic", ("arrow", "from", "to", "type", "messages>"), rows)])
+
+
+def _make_new(events: Path) -> None:
+    try:
+        events.touch(exist_ok=False)
+    except FileExistsError as fault:
+        raise InputError(f"the file {events} is there already: give a new one for the event log") from fault
+    except OSError as fault:
+        raise EnvironmentFaultError(f"the file {events} cannot be made: {fault.strerror}") from fault
+
+
+@contextlib.contextmanager
+def _progress(name: str, duration_ps: int) -> Iterator[Progress]:
+    if not sys.stderr.isatty():
+        yield lambda now: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=to_seconds(duration_ps))
+        yield lambda now: bar.update(task, completed=to_seconds(now))
