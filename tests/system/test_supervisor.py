@@ -16,11 +16,11 @@ import qstrata
 from qstrata.core.errors import EnvironmentFaultError, InputError, StoreFaultError
 from qstrata.core.time import PS_PER_S
 from qstrata.interfaces.etsi014.client import BadRequestError, Etsi014Error
+from qstrata.network.asking import ask
 from qstrata.network.face import Network
 from qstrata.network.loader import load_text
 from qstrata.network.remote import AskDown, AskInspect, Done, NetworkView
 from qstrata.network.shipped import shipped_text
-from qstrata.network.socket_server import ask
 from qstrata.network.state import StatePaths, read_run, running_pid, state_paths
 from qstrata.store.records import BlockState, KeyRecord, KeyState
 from qstrata.store.sealed_file import SealedFile

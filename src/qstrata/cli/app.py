@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from qstrata.cli import endings
-from qstrata.cli.durations import duration_ps
 from qstrata.cli.version import VERSION
 from qstrata.core.errors import QstrataError
 
 
 def _duration(kind: Any, tokens: Sequence[Any]) -> int:
+    from qstrata.cli.durations import duration_ps
+
     return duration_ps(tokens[0].value)
 
 

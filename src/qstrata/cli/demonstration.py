@@ -24,8 +24,9 @@ from qstrata.network.state import StatePaths, state_paths
 from qstrata.network.supervisor import RunningNetwork
 
 _FIRST_KEYS_S = 30.0
+_PATH_S = 5.0
 _PAUSE_S = 0.1
-_READ_KEY_ID = "import json, sys; print(json.load(open(sys.argv[1]))['keys'][0]['key_ID'])"
+_READ_KEY_ID = 'import json, sys; print(json.load(open(sys.argv[1]))["keys"][0]["key_ID"])'
 
 
 class Lines(msgspec.Struct, frozen=True):
@@ -43,7 +44,8 @@ def show(source: str, state_dir: Path | None) -> None:
 
     async def tell(network: RunningNetwork, stop: asyncio.Event) -> None:
         has_keys = await _keys_ready(network, pair)
-        _print_guide(await network.desk.inspect(), pair, paths, options, has_keys)
+        view, way = await _path_granted(network, pair)
+        _print_guide(view, pair, way, paths, options, has_keys)
 
     talk(f"bringing up {description.name} ...")
     bringing_up.serve(description, paths, tell)
@@ -85,7 +87,7 @@ def lines(asking: SaeView, fetching: SaeView, answer: Path) -> Lines:
 
 
 def _curl(sae: SaeView) -> list[str]:
-    return ["curl", "-sS", "--cacert", sae.ca, "--cert", sae.certificate, "--key", sae.key]
+    return ["curl", "-sS", "-w", r"\n", "--cacert", sae.ca, "--cert", sae.certificate, "--key", sae.key]
 
 
 def _chosen(source: str) -> tuple[Description, tuple[str, str]]:
@@ -117,6 +119,20 @@ async def _keys_ready(network: RunningNetwork, pair: tuple[str, str]) -> bool:
     return False
 
 
+async def _path_granted(
+    network: RunningNetwork, pair: tuple[str, str]
+) -> tuple[NetworkView, tuple[str, ...]]:
+    """Wait until the pair's keys have a path, which after a restart comes later than the keys kept."""
+    limit = time.monotonic() + _PATH_S
+    while True:
+        view = await network.desk.inspect()
+        units = (session.unit for session in view.sessions)
+        way = next((unit.sites for unit in units if {unit.a, unit.b} == set(pair)), ())
+        if way or time.monotonic() > limit:
+            return view, way
+        await asyncio.sleep(_PAUSE_S)
+
+
 async def _verdict(network: RunningNetwork, pair: tuple[str, str], begun: float) -> str:
     a, b = pair
     if not await _keys_ready(network, pair):
@@ -134,12 +150,15 @@ async def _verdict(network: RunningNetwork, pair: tuple[str, str], begun: float)
 
 
 def _print_guide(
-    view: NetworkView, pair: tuple[str, str], paths: StatePaths, options: list[str], has_keys: bool
+    view: NetworkView,
+    pair: tuple[str, str],
+    way: tuple[str, ...],
+    paths: StatePaths,
+    options: list[str],
+    has_keys: bool,
 ) -> None:
     saes = {sae.name: sae for sae in view.saes}
     a, b = (saes[name] for name in pair)
-    units = (session.unit for session in view.sessions)
-    path = next((unit.sites for unit in units if {unit.a, unit.b} == set(pair)), ())
     answer = paths.root / "key.json"
     made = lines(a, b, answer)
     rows = tuple((sae.name, sae.node, sae.url) for sae in view.saes)
@@ -147,7 +166,7 @@ def _print_guide(
     show_tables([Table("SAEs", ("name", "at", "URL"), rows)])
     if not has_keys:
         out("\nThis pair has no key yet: the first link blocks take their time.")
-    out(f"\nFetch a key for {a.name}, and the same key for {b.name}; {_way(path)}:\n")
+    out(f"\nFetch a key for {a.name}, and the same key for {b.name}; {_told(way)}:\n")
     out(f"{made.asking}\n\n{made.fetching}\n")
     out("Look into it from another terminal:\n")
     for words in (["inspect"], ["describe"]):
@@ -157,8 +176,8 @@ def _print_guide(
     sys.stdout.flush()
 
 
-def _way(path: tuple[str, ...]) -> str:
-    return f"it is relayed along {' - '.join(path)}" if path else "no path is granted yet"
+def _told(way: tuple[str, ...]) -> str:
+    return f"it is relayed along {' - '.join(way)}" if way else "no path is granted yet"
 
 
 def _key_id_of(answer: Path) -> str:

@@ -1,7 +1,6 @@
 """Durations as people type them: `90s`, `15m`, `6h`, `1d`, `1h30m`."""
 
 import re
-from fractions import Fraction
 
 from qstrata.core.time import PS_PER_S
 
@@ -12,6 +11,8 @@ _DURATION = re.compile("".join(_PART % unit for unit in _SECONDS))
 
 def duration_ps(text: str) -> int:
     """Return a duration in picoseconds, above 0; raises ValueError with the forms there are."""
+    from fractions import Fraction
+
     match = _DURATION.fullmatch(text.strip())
     parts = match.groups(default="0") if match else ()
     seconds = sum(Fraction(part) * unit for part, unit in zip(parts, _SECONDS.values(), strict=False))

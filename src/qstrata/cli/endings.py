@@ -3,8 +3,6 @@
 import contextlib
 import os
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 
 from qstrata.core.errors import InputError, InternalError, QstrataError, RefusedError
@@ -73,6 +71,8 @@ def talk(text: str) -> None:
 
 def crashed(error: BaseException) -> int:
     """Write an unknown error down, say where, and return the exit code."""
+    import traceback
+
     name = type(error).__name__
     try:
         path = _write_crash("".join(traceback.format_exception(error)))
@@ -84,8 +84,9 @@ def crashed(error: BaseException) -> int:
 
 
 def _write_crash(text: str) -> Path:
-    folder = Path(tempfile.gettempdir())
-    descriptor, name = tempfile.mkstemp(prefix="qstrata-crash-", suffix=".log", dir=folder)
+    import tempfile
+
+    descriptor, name = tempfile.mkstemp(prefix="qstrata-crash-", suffix=".log")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     return Path(name)

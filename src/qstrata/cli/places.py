@@ -52,9 +52,9 @@ def ask(place: Place, request: Asked, wanted: type[T]) -> T:
     """Ask a running network; raises EnvironmentFaultError when it is not up, AnsweredError for a refusal."""
     if running_pid(place.paths) is None:
         raise not_up(place)
-    from qstrata.network import socket_server
+    from qstrata.network import asking
 
-    answer: Answer = socket_server.ask(place.paths, request)
+    answer: Answer = asking.ask(place.paths, request)
     if isinstance(answer, Failed):
         raise AnsweredError(answer.text, answer.code)
     if not isinstance(answer, wanted):

@@ -17,6 +17,7 @@ from qstrata.core.effects import Record
 from qstrata.core.errors import EnvironmentFaultError, InputError, InternalError, QstrataError
 from qstrata.interfaces.etsi014.client import BlockingEtsi014Client, Key, NoAnswerError, UnavailableError
 from qstrata.interfaces.etsi014.types import Status
+from qstrata.network.asking import ask, error_of
 from qstrata.network.description import Clock, Description
 from qstrata.network.loader import load
 from qstrata.network.pki import PkiPaths, client_context
@@ -34,7 +35,6 @@ from qstrata.network.remote import (
     TraceView,
 )
 from qstrata.network.shape import did_you_mean
-from qstrata.network.socket_server import ask, error_of
 from qstrata.network.state import StatePaths, state_paths
 from qstrata.network.supervisor import RunningNetwork, run
 
