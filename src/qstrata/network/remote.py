@@ -137,7 +137,7 @@ class KeyEnd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HopView(msgspec.Struct, frozen=True, kw_only=True):
-    """One hop of a transfer: the pad bits that masked it, and the blocks and bearers they came from."""
+    """One hop of a key: the pad bits that masked it, and the blocks and bearers that they came from."""
 
     site: str
     path: int

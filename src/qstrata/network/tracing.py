@@ -10,6 +10,7 @@ from qstrata.core.time import EpochAnchor, to_seconds
 from qstrata.fabric.messages.forwarding_control import TransferTraced
 from qstrata.fabric.messages.service_control import KeyTrace
 from qstrata.network.remote import HopView, KeyEnd, KeyStory, TraceView
+from qstrata.store.records import Segment
 
 NEWEST_KEYS = 20
 """How many keys of a unit are told, the newest ones."""
@@ -79,19 +80,37 @@ def _story(ends: list[KeyTrace], legs: Legs, anchor: EpochAnchor) -> KeyStory:
             for end in sorted(ends, key=lambda end: (not end.own, end.site))
         ),
         transfer=transfer,
-        hops=tuple(_hop(leg) for leg in _along_path(legs.get(transfer, ()))),
+        hops=tuple(_hop(leg, first) for leg in _along_path(legs.get(transfer, ()))),
     )
 
 
-def _hop(leg: TransferTraced) -> HopView:
+def _hop(leg: TransferTraced, key: KeyTrace) -> HopView:
+    start = key.position * key.size_bits
+    incoming = own_bits(leg.incoming, start, key.size_bits)
+    outgoing = own_bits(leg.outgoing, start, key.size_bits)
+    used = {(segment.link, segment.number) for segment in (*incoming, *outgoing)}
     return HopView(
         site=leg.site,
         path=leg.path,
         at_s=to_seconds(leg.at_ps),
-        incoming=leg.incoming,
-        outgoing=leg.outgoing,
-        blocks=leg.blocks,
+        incoming=incoming,
+        outgoing=outgoing,
+        blocks=tuple(block for block in leg.blocks if (block.link, block.number) in used),
     )
+
+
+def own_bits(segments: Sequence[Segment], start: int, length: int) -> tuple[Segment, ...]:
+    """Return the part of a transfer's pad bits that masked `length` bits from bit `start` of its batch."""
+    parts: list[Segment] = []
+    end = start + length
+    reached = 0
+    for segment in segments:
+        first, last = max(start, reached), min(end, reached + segment.length)
+        if first < last:
+            offset = segment.offset + first - reached
+            parts.append(Segment(segment.link, segment.number, offset, last - first))
+        reached += segment.length
+    return tuple(parts)
 
 
 def _along_path(legs: Sequence[TransferTraced]) -> list[TransferTraced]:

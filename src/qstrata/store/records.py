@@ -240,7 +240,8 @@ class KeyRecord(Record, frozen=True, kw_only=True):
     """One pooled key at one KME; `bits` are gone once it is delivered to all SAEs named here, or dead.
 
     `own` says that this KME drew it and alone hands it out by `enc`; the other only by `dec`.
-    `delivered_to` are the SAEs that have it from this KME.
+    `position` counts the keys before it in its batch. `delivered_to` are the SAEs that have it from
+    this KME.
     """
 
     kind: ClassVar[str] = "key"
@@ -248,6 +249,7 @@ class KeyRecord(Record, frozen=True, kw_only=True):
     key_id: str
     session: str
     sequence: int
+    position: int = 0
     own: bool
     size_bits: int
     valid_until_ps: int

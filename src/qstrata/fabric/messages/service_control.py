@@ -129,7 +129,10 @@ class SessionsReport(_Up, frozen=True, gc=False):
 
 
 class KeyTrace(msgspec.Struct, frozen=True, gc=False):
-    """What one KME knows of one key; `transfer` is empty for a key that never left its KME."""
+    """What one KME knows of one key; `transfer` is empty for a key that never left its KME.
+
+    `position` counts the keys before it in the transfer's batch.
+    """
 
     key_id: str
     session: str
@@ -141,6 +144,7 @@ class KeyTrace(msgspec.Struct, frozen=True, gc=False):
     valid_until_ps: int
     delivered_to: tuple[str, ...]
     transfer: str
+    position: int = 0
 
 
 class KeyTraced(_Up, frozen=True, gc=False):

@@ -196,6 +196,7 @@ class KmeElement(Element):
             valid_until_ps=key.valid_until_ps,
             delivered_to=key.delivered_to,
             transfer="" if session.is_local else f"{record.session}/{owner}/{key.sequence}",
+            position=key.position,
         )
 
     def _probe(self, message: ProbeService, sender: Address, now: int) -> Effects:

@@ -116,13 +116,14 @@ class Refill:
                 key_id=draw_uuid(store.random),
                 session=record.session,
                 sequence=session.mark.next_sequence,
+                position=position,
                 own=True,
                 size_bits=size_bits,
                 valid_until_ps=record.valid_until_ps,
                 state=KeyState.POOLED,
                 bits=KeyMaterial(store.random.bytes(size_bits // 8)),
             )
-            for _ in range(number)
+            for position in range(number)
         ]
 
     def _draw_local(self, session: Session, now: int) -> Effects:
@@ -276,6 +277,7 @@ def _placed_keys(header: TransferHeader, bits: bytes) -> list[KeyRecord]:
             key_id=key_id,
             session=header.session,
             sequence=header.sequence,
+            position=index,
             own=False,
             size_bits=header.size_bits,
             valid_until_ps=header.valid_until_ps,
