@@ -15,6 +15,7 @@ from qstrata.fabric.log import NodeEvent
 from qstrata.fabric.memory import MemoryFabric, Mischief
 from qstrata.fabric.messages.lab import Heal, Inject
 from qstrata.fabric.messages.operator import Configure
+from qstrata.fabric.messages.policy import ConnectivityPolicy, ForwardingPolicy, ServicePolicy
 from qstrata.fabric.recorder import Recorder
 from qstrata.interfaces.etsi014.face import ApplicationFace
 from qstrata.interfaces.etsi014.handler import Etsi014Handler
@@ -42,6 +43,8 @@ from qstrata.strata.service.resource.keystore import KmeFigures
 from qstrata.strata.service.resource.kme import KmeElement
 from qstrata.strata.service.telemetry import ServiceTelemetry
 from qstrata.twin.engine import Twin
+
+Desired = ConnectivityPolicy | ForwardingPolicy | ServicePolicy
 
 
 class Assembly:
@@ -119,7 +122,7 @@ class Assembly:
 
     def configure(self, now: int) -> None:
         """Set the desired state of every stratum by T7, again until management has confirmed it."""
-        desired = (
+        desired: tuple[tuple[End, Desired], ...] = (
             (End.CONNECTIVITY_MGT, self.plan.connectivity),
             (End.FORWARDING_MGT, self.plan.forwarding),
             (End.SERVICE_MGT, self.plan.service),
@@ -127,7 +130,7 @@ class Assembly:
         for end, policy in desired:
             self._configure_one(end, policy)
 
-    def _configure_one(self, end: End, policy: object) -> None:
+    def _configure_one(self, end: End, policy: Desired) -> None:
         def confirmed(answer: object) -> None:
             if answer is None:
                 self._configure_one(end, policy)
@@ -135,7 +138,7 @@ class Assembly:
         self.operate(
             lambda now: self.operator.manager(
                 end,
-                lambda request: Configure(request, policy),  # type: ignore[arg-type]
+                lambda request: Configure(request, policy),
                 confirmed,
                 now,
             )

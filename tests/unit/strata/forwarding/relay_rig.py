@@ -1,9 +1,7 @@
 """Relays in a row on a real host, fabric and store; tests script their KMEs, agents and terminations."""
 
-from typing import Any
-
 from qstrata.core.address import Address, End
-from qstrata.core.effects import Effects, Send
+from qstrata.core.effects import Send
 from qstrata.core.secrets import KeyMaterial
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.bearers import BearerTable
@@ -30,7 +28,6 @@ from qstrata.fabric.messages.transfer import (
 from qstrata.fabric.recorder import Recorder
 from qstrata.fabric.scope import Directory
 from qstrata.kernel.commit import ModelledCommit
-from qstrata.kernel.element import Element
 from qstrata.kernel.host import Host
 from qstrata.kernel.queue import EventQueue
 from qstrata.planes import places
@@ -38,31 +35,13 @@ from qstrata.store.memory import MemoryStore
 from qstrata.store.records import BlockState
 from qstrata.strata.forwarding.resource.relay import RelayElement
 from qstrata.strata.forwarding.resource.station import RelayFigures, RelayLink
+from tests.unit.strata.scripted import Scripted
 
 DOMAIN = "dom"
 SITES = ("a", "b", "c")
 LINKS = {"a-b": ("a", "b"), "b-c": ("b", "c")}
 PATH = 5
 SALT = b"salt"
-
-
-class Scripted(Element):
-    """Keep what arrives; `answers` may say what goes back."""
-
-    def __init__(self, address: Address, kinds: tuple[type, ...]) -> None:
-        super().__init__(address)
-        self.got: list[Any] = []
-        for kind in kinds:
-            self.on(kind, self._keep)
-
-    def _keep(self, message: Any, sender: Address, now: int) -> Effects:
-        self.got.append(message)
-        return []
-
-    def take(self, kind: type) -> list[Any]:
-        found = [message for message in self.got if type(message) is kind]
-        self.got = [message for message in self.got if type(message) is not kind]
-        return found
 
 
 class Row:

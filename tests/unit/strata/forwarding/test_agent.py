@@ -38,7 +38,8 @@ from qstrata.physics.profiles import profile
 from qstrata.planes import places
 from qstrata.store.memory import MemoryStore
 from qstrata.strata.forwarding.resource.agent import AgentElement
-from tests.unit.strata.forwarding.relay_rig import DOMAIN, Scripted
+from tests.unit.strata.forwarding.relay_rig import DOMAIN
+from tests.unit.strata.scripted import Scripted
 
 LINK, CHANNEL = "a-b", "a-b/distillation"
 PARAMETERS = profile().link_parameters(6.0)

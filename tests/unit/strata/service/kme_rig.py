@@ -3,7 +3,7 @@
 from typing import Any
 
 from qstrata.core.address import Address, End
-from qstrata.core.effects import Effects, Send
+from qstrata.core.effects import Send
 from qstrata.core.randomness import stream
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.bearers import BearerTable
@@ -30,7 +30,6 @@ from qstrata.fabric.messages.transfer import Placed, TransferRequest, TransferSe
 from qstrata.fabric.recorder import Recorder
 from qstrata.fabric.scope import Directory
 from qstrata.kernel.commit import ModelledCommit
-from qstrata.kernel.element import Element
 from qstrata.kernel.host import Host
 from qstrata.kernel.queue import EventQueue
 from qstrata.planes import places
@@ -38,30 +37,12 @@ from qstrata.store.memory import MemoryStore
 from qstrata.store.records import SaeEntry
 from qstrata.strata.service.resource.keystore import KmeFigures
 from qstrata.strata.service.resource.kme import KmeElement
+from tests.unit.strata.scripted import Scripted
 
 DOMAIN, SITE, FAR = "dom", "here", "far"
 ALICE, BOB, CAROL, EVE = (f"urn:qkd:dom:{name}" for name in ("alice", "bob", "carol", "eve"))
 SESSION = "session"
 SALT = b"salt"
-
-
-class Scripted(Element):
-    """Keep what arrives of the kinds given."""
-
-    def __init__(self, address: Address, kinds: tuple[type, ...]) -> None:
-        super().__init__(address)
-        self.got: list[Any] = []
-        for kind in kinds:
-            self.on(kind, self._keep)
-
-    def _keep(self, message: Any, sender: Address, now: int) -> Effects:
-        self.got.append(message)
-        return []
-
-    def take(self, kind: type) -> list[Any]:
-        found = [message for message in self.got if type(message) is kind]
-        self.got = [message for message in self.got if type(message) is not kind]
-        return found
 
 
 class Rig:
