@@ -28,7 +28,7 @@ check: $(DEV) ## Lint, format, types, import contracts, ratchets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy src tools
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python tools/ratchets.py
 
 campaign: $(DEV) ## Run the long campaigns: full crash sweep, kills, lateness

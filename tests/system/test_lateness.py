@@ -10,7 +10,9 @@ MINUTES = 10
 
 
 @pytest.mark.campaign
-def test_deliveries_are_never_early_and_their_lateness_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+def test_deliveries_are_never_early_and_their_lateness_is_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with qstrata.network("madrid") as net:
         net.wait_for_keys("quintin", "aquiles", 4, timeout_s=10)
         master, slave = net.sae("quintin"), net.sae("aquiles")
@@ -24,7 +26,9 @@ def test_deliveries_are_never_early_and_their_lateness_is_measured(capsys: pytes
         print(f"\nlateness over {MINUTES} minutes, in ms")
         for row in measured:
             figures = [f"{value / 1e9:8.3f}" for value in (row.p50_ps, row.p99_ps, row.max_ps)]
-            print(f"  {row.topic:6} {row.count:8} events  p50 {figures[0]}  p99 {figures[1]}  max {figures[2]}")
+            print(
+                f"  {row.topic:6} {row.count:8} events  p50 {figures[0]}  p99 {figures[1]}  max {figures[2]}"
+            )
     assert {row.topic for row in measured} >= {"T1", "T2", "T5", "T6"}
     assert sum(row.early for row in measured) == 0
     assert sum(row.count for row in measured if row.topic == "T6") > MINUTES * 60
