@@ -68,7 +68,7 @@ def run(words: Sequence[str]) -> int:
         endings.complain(f"{str(error).strip()} (`qstrata --help` lists what there is)")
         return endings.USAGE
     except QstrataError as error:
-        endings.complain(str(error))
+        endings.complain(endings.told(error))
         return endings.exit_code(error)
     except KeyboardInterrupt:
         return endings.INTERRUPTED

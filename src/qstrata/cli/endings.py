@@ -56,6 +56,14 @@ def exit_code(error: QstrataError) -> int:
             return PEER if isinstance(error, PeerError) or _is_foreign(error) else ENVIRONMENT
 
 
+def told(error: QstrataError) -> str:
+    """Return what is said of an error; a list of problems gets a line of its own above it."""
+    # DescriptionError is known by its list: to import it would cost every command the YAML reader.
+    count = len(getattr(error, "problems", ()))
+    heading = f"{count} problem{'s' if count > 1 else ''} in the network file:\n" if count else ""
+    return f"{heading}{error}"
+
+
 def complain(text: str) -> None:
     """Say on stderr what went wrong."""
     with contextlib.suppress(OSError):

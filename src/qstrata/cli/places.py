@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from qstrata.cli.endings import AnsweredError
 from qstrata.core.errors import EnvironmentFaultError, InputError, InternalError
 from qstrata.network.remote import Answer, Asked, Failed
@@ -13,12 +15,12 @@ DEFAULT_NETWORK = "madrid"
 T = TypeVar("T")
 
 
-class Place:
-    """A network's name and the paths of its state."""
+class Place(msgspec.Struct, frozen=True):
+    """A network's name and the paths of its state; `named` tells that its folder is that of its name."""
 
-    def __init__(self, name: str, paths: StatePaths) -> None:
-        self.name = name
-        self.paths = paths
+    name: str
+    paths: StatePaths
+    named: bool = True
 
 
 def running_networks() -> tuple[Place, ...]:
@@ -38,7 +40,8 @@ def place_of(name: str | None, state_dir: Path | None) -> Place:
     Raises InputError for a name that is none, and where several are up and none is named.
     """
     if state_dir is not None:
-        return Place(name or state_dir.absolute().name, state_paths(name or DEFAULT_NETWORK, state_dir))
+        paths = state_paths(name or DEFAULT_NETWORK, state_dir)
+        return Place(name or paths.root.name, paths, named=False)
     if name is not None:
         return Place(name, state_paths(_checked(name)))
     up = running_networks()
@@ -66,9 +69,13 @@ def ask(place: Place, request: Asked, wanted: type[T]) -> T:
 
 def not_up(place: Place) -> EnvironmentFaultError:
     """Return the error of a network that does not run."""
-    folder = "" if place.paths == state_paths(place.name) else f" --state-dir {place.paths.root}"
+    if place.named:
+        return EnvironmentFaultError(
+            f"the network {place.name} is not up: bring it up with `qstrata up {place.name}`"
+        )
+    root = place.paths.root
     return EnvironmentFaultError(
-        f"the network {place.name} is not up: bring it up with `qstrata up {place.name}{folder}`"
+        f"no network is up in {root}: bring one up with `qstrata up FILE --state-dir {root}`"
     )
 
 
