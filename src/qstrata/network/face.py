@@ -1,6 +1,7 @@
 """The Python face: a network that runs inside this process for as long as a `with` block."""
 
 import asyncio
+import secrets
 import shutil
 import tempfile
 import threading
@@ -90,7 +91,7 @@ class Network:
     def __init__(self, description: Description, state_dir: Path | None = None) -> None:
         self.description = description
         self._temporary = state_dir is None
-        folder = state_dir or Path(tempfile.mkdtemp(prefix="qstrata-"))
+        folder = state_dir or Path(tempfile.gettempdir(), f"qstrata-{secrets.token_hex(8)}")
         self.paths: StatePaths = state_paths(description.name, folder)
         self._thread = threading.Thread(target=self._work, name=f"network {description.name}", daemon=True)
         self._ready = threading.Event()
@@ -102,12 +103,15 @@ class Network:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        came = self._ready.wait(UP_S)
-        if self._failure is None and came:
-            return self
-        failure = self._failure or TimedOutError(f"the network did not come up within {UP_S:.0f} s")
-        self._end()
-        raise failure
+        try:
+            if not self._ready.wait(UP_S):
+                raise TimedOutError(f"the network did not come up within {UP_S:.0f} s")
+            if self._failure is not None:
+                raise self._failure
+        except BaseException:
+            self._end()
+            raise
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -6,8 +6,10 @@ operator's port like anybody's.
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -15,7 +17,6 @@ import msgspec
 
 from qstrata.core.errors import InputError, QstrataError, StoreFaultError
 from qstrata.core.time import wall_clock_ns
-from qstrata.fabric.recorder import Recorder
 from qstrata.interfaces.etsi014.server import Etsi014Server
 from qstrata.kernel.host import Changes, CommitExecutor
 from qstrata.kernel.pacing import RealTimePacer
@@ -23,7 +24,7 @@ from qstrata.kernel.queue import EventQueue
 from qstrata.network.assembly import Assembly
 from qstrata.network.crash_log import CrashLog
 from qstrata.network.description import Description
-from qstrata.network.logged_handler import LoggedHandler
+from qstrata.network.event_log import LoggedHandler, log_start, open_log
 from qstrata.network.operator_desk import OperatorDesk
 from qstrata.network.origin import keep_origin, next_origin, salt_of
 from qstrata.network.pki import KmeIdentity, PkiPaths, ensure_pki, peer_identity, server_context
@@ -67,8 +68,9 @@ class RunningNetwork:
         self._failure: Exception | None = None
         self._crash = crash
         self._origin = next_origin(paths)
-        self._recorder = Recorder(paths.events if log_events else None, keep_hash=False)
+        self._recorder = open_log(paths.events if log_events else None)
         self._flush = self._recorder.flush if log_events else None
+        self._finished: deque[Callable[[], None]] = deque()
         self.store = SqliteStore(paths.ledger, FileKeyProvider(paths.sealing_key), self._store_failed)
         self.pacer: RealTimePacer
         try:
@@ -94,7 +96,10 @@ class RunningNetwork:
         plan = make_plan(self.description)
         seed = self._origin.seed(self.description.seed)
         salt = salt_of(self.paths, self.description.seed)
-        records = [record for site in plan.sites for record in self.store.load(site.site)]
+        records = {site.site: self.store.load(site.site) for site in plan.sites}
+        start_ps = self._origin.start_ps(record for rows in records.values() for record in rows)
+        if self._flush is not None:
+            log_start(self._recorder, records, start_ps)
         return Assembly(
             plan,
             self.store,
@@ -103,25 +108,36 @@ class RunningNetwork:
             seed,
             salt,
             self._origin.anchor,
-            start_ps=self._origin.start_ps(records),
+            start_ps=start_ps,
         )
 
     def _commits(self, queue: EventQueue, store: Store) -> CommitExecutor:
-        self.pacer = pacer = RealTimePacer(queue, self.description.clock.rate if self._is_scaled else 1.0)
+        self.pacer = RealTimePacer(queue, self.description.clock.rate if self._is_scaled else 1.0)
 
         def commit(node: str, changes: Changes, done: Callable[[], None], now: int) -> None:
-            store.commit(node, changes, partial(pacer.post, self._durable, done))
+            store.commit(node, changes, partial(self._durable, done))
 
         return commit
+
+    def _durable(self, done: Callable[[], None]) -> None:
+        """Hand a commit over from the writer's thread; the first of a group wakes the loop."""
+        self._finished.append(done)
+        if len(self._finished) == 1:
+            self.pacer.post(self._go_on)
+
+    def _go_on(self) -> None:
+        while self._finished:
+            # Left in place while it runs, so that commits that come meanwhile wake nobody.
+            try:
+                self._finished[0]()
+            finally:
+                self._finished.popleft()
+        if self._flush is not None:
+            self._flush()
 
     @property
     def _is_scaled(self) -> bool:
         return self.description.clock.mode == "scaled"
-
-    def _durable(self, done: Callable[[], None]) -> None:
-        done()
-        if self._flush is not None:
-            self._flush()
 
     def _store_failed(self, fault: StoreFaultError) -> None:
         def stop() -> None:
@@ -183,6 +199,8 @@ class RunningNetwork:
     def _close(self) -> None:
         reached = msgspec.structs.replace(self._origin, reached_ps=self.assembly.queue.now)
         self.store.close()
+        if self._failure is None:
+            self._go_on()
         self._recorder.close()
         self.paths.run_file.unlink(missing_ok=True)
         self.paths.control_socket.unlink(missing_ok=True)
@@ -246,7 +264,13 @@ def serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await run(description, paths, host=host, log_events=log_events, ready=ready, stop=stop)
+
+        def up(network: RunningNetwork) -> None:
+            # What stands now lives as long as the process: collections need not walk it again.
+            gc.freeze()
+            ready(network)
+
+        await run(description, paths, host=host, log_events=log_events, ready=up, stop=stop)
 
     asyncio.run(main())
 
@@ -262,4 +286,5 @@ def _make_pki(description: Description, paths: StatePaths) -> PkiPaths:
 
 
 def _in_url(host: str) -> str:
+    host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104
     return f"[{host}]" if ":" in host else host
