@@ -126,3 +126,18 @@ def watch(net: Network, wanted: Callable[[str], bool]) -> str:
             return state
         if view.up_s > deadline_s:
             pytest.fail(f"the link stays {state}")
+
+
+def test_keys_are_distilled_from_detections_when_nothing_was_placed(
+    qstrata_network: Callable[..., Network],
+) -> None:
+    net = qstrata_network("madrid", initial_key_bits=0, rate=40.0)
+    net.wait_for_keys("quintin", "aquiles")
+    (key,) = net.sae("quintin").get_keys("aquiles")
+    assert net.sae("aquiles").get_keys_by_id("quintin", [key.key_id])[0].bits == key.bits
+    (story,) = net.trace(key.key_id).stories
+    blocks = [block for hop in story.hops for block in hop.blocks]
+    assert {block.link for block in blocks} == {"quintin-quijote", "quijote-aquiles"}
+    assert not any(block.provisioned for block in blocks)
+    assert all(0 < block.qber_ppm < 110_000 for block in blocks)
+    assert all(not row.early for row in net.inspect().lateness)

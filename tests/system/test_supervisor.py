@@ -13,10 +13,11 @@ from typing import IO
 import pytest
 
 import qstrata
-from qstrata.core.errors import EnvironmentFaultError, InputError, StoreFaultError
+from qstrata.core.errors import EnvironmentFaultError, InputError, InternalError, StoreFaultError
 from qstrata.core.time import PS_PER_S
 from qstrata.interfaces.etsi014.client import BadRequestError, Etsi014Error
 from qstrata.network.asking import ask
+from qstrata.network.assembly import Assembly
 from qstrata.network.face import Network
 from qstrata.network.loader import load_text
 from qstrata.network.remote import AskDown, AskInspect, Done, NetworkView
@@ -211,3 +212,20 @@ def test_killed_process_leaves_nothing_in_the_way(tmp_path: Path) -> None:
     assert paths.control_socket.exists()
     with madrid(paths.root) as net:
         net.wait_for_keys("quintin", "aquiles")
+
+
+def test_unknown_fault_is_one_line_outside_and_a_traceback_in_the_crash_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Assembly) -> None:
+        raise ZeroDivisionError("nobody thought of this")
+
+    monkeypatch.setattr(Assembly, "start", fail)
+    net = madrid(tmp_path / "net")
+    with pytest.raises(InternalError, match=r"crash\.log") as raised:
+        net.__enter__()
+    assert "\n" not in str(raised.value)
+    assert raised.value.__cause__ is None
+    log = (net.paths.data / "crash.log").read_text()
+    assert "ZeroDivisionError: nobody thought of this" in log
+    assert running_pid(net.paths) is None
