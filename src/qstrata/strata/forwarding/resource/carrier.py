@@ -6,6 +6,7 @@ is never sent again: what is not returned by the transfer's deadline is destroye
 """
 
 from collections import OrderedDict
+from collections.abc import Collection
 
 from qstrata.core.address import Address, End
 from qstrata.core.effects import Commit, Drop, Effect, Effects, Handle, Put, Send
@@ -124,7 +125,8 @@ class Carrier:
         onward = next_link(row, header.owner, station.site)
         if not onward:
             return [*notes, *self._place(header, bits, message, changes, now)]
-        segments = self._allocate(onward, len(bits) * 8, now) if station.up[onward] else None
+        ready = station.up[onward] and all(batch.link != onward for batch in self._waiting)
+        segments = self._allocate(onward, len(bits) * 8, now) if ready else None
         if segments is None:
             return [*notes, Commit(changes), *self._wait(header, bits, message, onward, now)]
         went = self._go(header, bits, message.link, onward, message.segments, segments, now, changes)
@@ -144,16 +146,25 @@ class Carrier:
         grace = self._station.figures.grace_ps
         for transfer in [t for t, leg in self._legs.items() if leg.deadline_ps + grace <= now]:
             self._book(self._legs.pop(transfer), False)
-        waiting, self._waiting = self._waiting, []
-        for batch in waiting:
-            effects += self._retry(batch, now)
-        return effects
+        return [*effects, *self._retry_all(self._station.pools, now)]
 
     def resume(self, link: str, now: int) -> Effects:
         """Retry what waits for pad bits of one link, after it has got some."""
-        mine = [batch for batch in self._waiting if batch.link == link]
-        self._waiting = [batch for batch in self._waiting if batch.link != link]
-        return [effect for batch in mine for effect in self._retry(batch, now)]
+        return self._retry_all((link,), now)
+
+    def _retry_all(self, links: Collection[str], now: int) -> Effects:
+        """Retry in order: the far KME refuses a batch that a later one of its session has overtaken."""
+        effects: list[Effect] = []
+        waiting, self._waiting = self._waiting, []
+        blocked: set[str] = set()
+        for batch in waiting:
+            if batch.link not in links or batch.link in blocked:
+                self._waiting.append(batch)
+                continue
+            effects += self._retry(batch, now)
+            if self._waiting and self._waiting[-1] is batch:
+                blocked.add(batch.link)
+        return effects
 
     def _allocate(self, link: str, length: int, now: int) -> tuple[Segment, ...] | None:
         if not length:
@@ -214,7 +225,7 @@ class Carrier:
 
     def _retry(self, batch: Waiting, now: int) -> Effects:
         header = batch.header
-        if header.deadline_ps <= now:
+        if header.deadline_ps - self._station.figures.return_ps <= now:
             reason = f"too little key on link {batch.link}"
             returned = Returned(batch.incoming, header.transfer, False, reason)
             return [self._station.to_peer(batch.incoming, returned)]

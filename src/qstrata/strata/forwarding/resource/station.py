@@ -17,7 +17,10 @@ from qstrata.strata.forwarding.resource.pool import LinkPool
 
 
 class RelayFigures(msgspec.Struct, frozen=True):
-    """The relay's bounds and periods; times in picoseconds, `pool_max_bits` unspent bits a link."""
+    """The relay's bounds and periods; times in picoseconds, `pool_max_bits` unspent bits a link.
+
+    A batch that waits for pad bits is returned `return_ps` before its deadline, so that its KME hears why.
+    """
 
     pool_max_bits: int = 32_000_000
     sweep_ps: int = PS_PER_S
@@ -25,6 +28,7 @@ class RelayFigures(msgspec.Struct, frozen=True):
     idle_ps: int = 20 * PS_PER_S
     want_ps: int = PS_PER_S // 2
     grace_ps: int = PS_PER_S
+    return_ps: int = PS_PER_S
     waiting_max: int = 64
     open_max: int = 4096
     legs_kept: int = 10_000

@@ -15,12 +15,17 @@ from qstrata.strata.service.resource.session import Session
 
 
 class KmeFigures(msgspec.Struct, frozen=True):
-    """The KME's bounds and periods; times in picoseconds, sizes in bits."""
+    """The KME's bounds and periods; times in picoseconds, sizes in bits.
+
+    A failed batch has cost link key, so the next one rests: `retry_ps`, doubled by each failure, at most
+    `rest_max_ps`.
+    """
 
     batch_keys: int = 32
     batch_keys_min: int = 10
     transfer_timeout_ps: int = 5 * PS_PER_S
     retry_ps: int = PS_PER_S // 2
+    rest_max_ps: int = 8 * PS_PER_S
     refill_ps: int = 500 * PS_PER_MS
     transfers_max: int = 2
     sessions_max: int = 1000

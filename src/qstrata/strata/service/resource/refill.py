@@ -57,8 +57,10 @@ class Refill:
         effects: list[Effect] = [Timer(now + self._store.figures.refill_ps, self.tick)]
         for name in [t for t, tr in self._transfers.items() if tr.deadline_ps <= now]:
             effects += self._fail(self._transfers.pop(name), "no answer by the deadline", now)
-        for name in [t for t, tr in self._refused.items() if tr.retry_ps <= now]:
-            effects += self._retry(self._refused.pop(name), now)
+        for transfer in self._next_refused():
+            if transfer.retry_ps <= now:
+                del self._refused[transfer.header.transfer]
+                effects += self._retry(transfer, now)
         for session in self._store.sessions.values():
             effects += self.consider(session, now)
         return effects
@@ -74,7 +76,7 @@ class Refill:
         if credit is None:
             return []
         effects = list(self._renew(session, now))
-        if self._under_way(session) >= figures.transfers_max:
+        if self._must_wait(session, now):
             return effects
         missing = record.depth - len(session.ready) - session.reserved_keys()
         smallest = min(figures.batch_keys_min, record.depth)
@@ -104,9 +106,24 @@ class Refill:
         session.wanted_ps = now
         return [Send(self._controller, CreditWanted(self._store.site, session.record.session, credit.serial))]
 
+    def _next_refused(self) -> list[Transfer]:
+        """Return the lowest refused batch of each session that has nothing under way."""
+        first: dict[str, Transfer] = {}
+        for transfer in self._refused.values():
+            name = transfer.session.record.session
+            other = first.setdefault(name, transfer)
+            if transfer.header.sequence < other.header.sequence:
+                first[name] = transfer
+        return [transfer for transfer in first.values() if not self._under_way(transfer.session)]
+
+    def _must_wait(self, session: Session, now: int) -> bool:
+        """Say whether nothing new may start: batches go in the order of their numbers, few at a time."""
+        if now < session.rests_until_ps or any(t.session is session for t in self._refused.values()):
+            return True
+        return self._under_way(session) >= self._store.figures.transfers_max
+
     def _under_way(self, session: Session) -> int:
-        mine = [t for t in (*self._transfers.values(), *self._refused.values()) if t.session is session]
-        return len(mine)
+        return sum(t.session is session for t in self._transfers.values())
 
     def draw(self, session: Session, number: int, size_bits: int) -> list[KeyRecord]:
         """Draw keys with their ids; they belong to the session's next batch."""
@@ -212,7 +229,7 @@ class Refill:
         if not message.placed:
             return self._fail(transfer, message.reason, now)
         session, header = transfer.session, transfer.header
-        session.refill = ""
+        session.refill, session.rest_ps = "", 0
         changes = [*session.make_ready(header.sequence), *session.forget_void(header.void)]
 
         def ready(now: int) -> Effects:
@@ -224,8 +241,10 @@ class Refill:
         return [Commit(tuple(changes), ready)]
 
     def _fail(self, transfer: Transfer, reason: str, now: int) -> Effects:
-        session = transfer.session
+        session, figures = transfer.session, self._store.figures
         session.refill = reason
+        session.rest_ps = min(max(2 * session.rest_ps, figures.retry_ps), figures.rest_max_ps)
+        session.rests_until_ps = now + session.rest_ps
         changes = session.make_void(transfer.header.sequence)
         effects: list[Effect] = [Commit(tuple(changes))]
         if transfer.request is not None and transfer.sender is not None:

@@ -77,6 +77,8 @@ class Session:
         self.ended_bits: Counter[KeyState] = Counter()
         self.generated_bits = 0
         self.wanted_ps = -PS_PER_S
+        self.rest_ps = 0
+        self.rests_until_ps = 0
 
     @property
     def is_local(self) -> bool:
