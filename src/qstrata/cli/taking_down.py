@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from qstrata.cli.endings import talk
@@ -12,11 +13,12 @@ from qstrata.network.remote import AskDown, Done
 from qstrata.network.state import running_pid
 
 _PATIENCE_S = 30.0
+_GONE_S = 3.0
 _PAUSE_S = 0.02
 
 
 def take_down(place: Place) -> None:
-    """Take a network down and return when its process is gone.
+    """Take a network down and return when it is gone, and its process with it.
 
     Raises EnvironmentFaultError when it is not up, or does not end.
     """
@@ -27,14 +29,12 @@ def take_down(place: Place) -> None:
         ask(place, AskDown(), Done)
     except EnvironmentFaultError:
         # It is still coming up, or hangs: its process understands a signal.
-        _terminate(pid)
-    limit = time.monotonic() + _PATIENCE_S
-    while running_pid(place.paths) == pid or is_alive(pid):
-        if time.monotonic() > limit:
-            raise EnvironmentFaultError(
-                f"process {pid} of network {place.name} does not end: `kill -9 {pid}`"
-            )
-        time.sleep(_PAUSE_S)
+        if running_pid(place.paths) == pid:
+            _terminate(pid)
+    if not _within(_PATIENCE_S, lambda: running_pid(place.paths) != pid):
+        raise EnvironmentFaultError(f"process {pid} of network {place.name} does not end: `kill -9 {pid}`")
+    # A network inside somebody's own Python process ends without that process.
+    _within(_GONE_S, lambda: not is_alive(pid))
     talk(f"network {place.name} is down")
 
 
@@ -51,6 +51,15 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return True
     return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def _within(patience_s: float, holds: Callable[[], bool]) -> bool:
+    limit = time.monotonic() + patience_s
+    while not holds():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(_PAUSE_S)
+    return True
 
 
 def _terminate(pid: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from qstrata.cli.durations import spoken
+from qstrata.cli.endings import talk
 from qstrata.cli.tables import Table, out, show, show_json
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.core.time import to_seconds
@@ -40,6 +41,8 @@ def run_virtual(
     chosen = seed if seed is not None else description.seed if description.seed is not None else 1
     if events is not None:
         _make_new(events)
+    if not description.demands:
+        talk(f"network {description.name} has no `demands`: no application asks for keys in this run")
     begun = time.perf_counter()
     simulation = Simulation(description, chosen, log=events)
     simulation.start_demands()

@@ -1,0 +1,44 @@
+"""What a virtual run reports."""
+
+import json
+
+import pytest
+
+from qstrata.cli import main
+from qstrata.network.loader import load_text
+from qstrata.network.shipped import shipped_text
+from qstrata.network.simulation import Simulation
+
+DEMANDS = """
+demands:
+  - between: ["urn:qkd:madqci:quintin:sae", "urn:qkd:madqci:aquiles:sae"]
+    keys-per-s: 1
+"""
+
+
+def test_the_report_is_that_of_the_simulation_whoever_slices_its_time(capsys, tmp_path):
+    path = tmp_path / "net.yaml"
+    path.write_text(shipped_text("madrid") + DEMANDS, encoding="utf-8")
+    assert main(["run", str(path), "--virtual", "--for", "30s", "--seed", "5", "--json"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    outcome = json.loads(said.out)
+    simulation = Simulation(load_text(path.read_text(encoding="utf-8"), str(path)), 5)
+    simulation.start_demands()
+    simulation.run_until(30 * 10**12)
+    report = outcome["report"]
+    assert report["event_log_sha256"] == simulation.recorder.sha256()
+    assert report["keys_delivered"] >= report["keys_fetched"] > 0
+    assert outcome["ratio_to_real_time"] * outcome["wall_s"] == pytest.approx(30.0)
+
+    assert main(["run", str(path), "--virtual", "--for", "30s", "--seed", "5"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["event", "log", "SHA-256", report["event_log_sha256"]] in lines
+    assert ["keys", "delivered", str(report["keys_delivered"])] in lines
+
+
+def test_a_run_without_demands_says_so_on_stderr_alone(capsys):
+    assert main(["run", "madrid", "--virtual", "--for", "1s", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "has no `demands`" in said.err
+    assert json.loads(said.out)["report"]["keys_delivered"] == 0
