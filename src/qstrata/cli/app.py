@@ -87,7 +87,7 @@ def demo(
     /,
     *,
     check: Annotated[
-        bool, Parameter(help="Fetch a key at both ends, compare, take all down, exit 0 or 5.")
+        bool, Parameter(help="Fetch a key at both ends, compare, take all down, exit 0 or 1.")
     ] = False,
     state_dir: StateDir = None,
 ) -> None:

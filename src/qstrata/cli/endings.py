@@ -7,14 +7,14 @@ from pathlib import Path
 
 from qstrata.core.errors import InputError, InternalError, QstrataError, RefusedError
 
-OK, USER, USAGE, ENVIRONMENT, PEER, CHECK = range(6)
+OK, USER, USAGE, ENVIRONMENT, PEER = range(5)
 INTERNAL = 70
 """A fault of qstrata itself; EX_SOFTWARE of sysexits.h."""
 INTERRUPTED = 130
 
 CODES = (
-    "Exit codes: 0 done; 1 what was given is wrong; 2 wrong usage; 3 the machine, or the network is not up; "
-    "4 the other side failed; 5 a check failed; 70 a fault of qstrata; 130 interrupted."
+    "Exit codes: 0 done; 1 what was given is wrong, or a check failed; 2 wrong usage; 3 the machine, or the "
+    "network is not up; 4 the other side failed; 70 a fault of qstrata; 130 interrupted."
 )
 
 
@@ -45,10 +45,8 @@ def exit_code(error: QstrataError) -> int:
             return error.code
         case UsageError():
             return USAGE
-        case InputError() | RefusedError():
+        case InputError() | RefusedError() | CheckFailedError():
             return USER
-        case CheckFailedError():
-            return CHECK
         case InternalError():
             return INTERNAL
         case _:

@@ -56,12 +56,12 @@ def test_the_second_line_asks_for_the_key_that_the_first_was_given(tmp_path):
     assert fetched[-1] == "https://127.0.0.1:2/api/v1/keys/urn%3Aqkd%3Alab%3Aa%3Asae/dec_keys?key_ID=id-1"
 
 
-def test_a_check_that_fails_ends_with_code_5(capsys, monkeypatch):
+def test_a_check_that_fails_ends_with_code_1(capsys, monkeypatch):
     def fail(*_: object) -> None:
         raise CheckFailedError("key 1 is not the same at a and b")
 
     monkeypatch.setattr(demonstration.bringing_up, "serve", fail)
-    assert main(["demo", "--check"]) == 5
+    assert main(["demo", "--check"]) == 1
     said = capsys.readouterr()
     assert said.out == "FAIL\n"
     assert said.err.endswith("qstrata: error: key 1 is not the same at a and b\n")
@@ -69,5 +69,5 @@ def test_a_check_that_fails_ends_with_code_5(capsys, monkeypatch):
 
 def test_a_check_that_was_interrupted_has_not_succeeded(capsys, monkeypatch):
     monkeypatch.setattr(demonstration.bringing_up, "serve", lambda *_: None)
-    assert main(["demo", "--check"]) == 5
+    assert main(["demo", "--check"]) == 1
     assert "OK" not in capsys.readouterr().out
