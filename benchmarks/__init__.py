@@ -1,0 +1,1 @@
+"""Measure speed: what a virtual run, a message and a durable commit cost on this machine."""
