@@ -22,6 +22,7 @@ from qstrata.fabric.messages.transfer import (
     TransferRequest,
     TransferSettled,
 )
+from qstrata.store.records import BatchRecord
 from qstrata.strata.service.resource.keystore import KmeFigures
 from tests.unit.strata.service.kme_rig import ALICE, BOB, CAROL, EVE, FAR, SESSION, SITE, Rig
 
@@ -240,6 +241,31 @@ def test_a_closed_session_gives_nothing_and_takes_nothing(filled: Rig) -> None:
     assert filled.enc().fault is Fault.NO_SESSION
     filled.tell(filled.relay, placement(filled))
     assert [placed.placed for placed in filled.relay.take(Placed)] == [False]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_an_sae_that_waits_while_its_session_closes_is_told_so(filled: Rig, answered: bool) -> None:
+    """The session closes before the far KME's answer comes, or while that answer is being made durable."""
+    assert filled.enc(1, size_bits=512) is None
+    (asked,) = filled.relay.take(TransferRequest)
+    close, settle = CloseSession(SESSION), TransferSettled(asked.transfer, True, "")
+    if not answered:
+        filled.tell(filled.controller, close)
+        filled.tell(filled.relay, settle)
+    else:
+        filled.tell(filled.relay, settle, 0.0001)
+        filled.tell(filled.controller, close)
+    (refused,) = filled.application.take(RequestRefused)
+    assert refused.fault is Fault.UNAVAILABLE
+    assert "closed" in refused.message
+
+
+def test_a_closed_session_leaves_no_batches_behind(rig: Rig) -> None:
+    rig.grant()
+    rig.tell(rig.controller, CloseSession(SESSION))
+    rig.settle()
+    rig.run(10)
+    assert not [row for row in rig.store.load(SITE) if isinstance(row, BatchRecord)]
 
 
 def test_two_saes_of_one_kme_share_keys_without_a_relay(rig: Rig) -> None:

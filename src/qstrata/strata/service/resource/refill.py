@@ -226,13 +226,15 @@ class Refill:
         transfer = self._transfers.pop(message.transfer, None)
         if transfer is None:
             return []
-        if not message.placed:
-            return self._fail(transfer, message.reason, now)
         session, header = transfer.session, transfer.header
+        if not message.placed or session.record.closed:
+            return self._fail(transfer, message.reason, now)
         session.refill, session.rest_ps = "", 0
         changes = [*session.make_ready(header.sequence), *session.forget_void(header.void)]
 
         def ready(now: int) -> Effects:
+            if session.record.closed:
+                return self._fail(transfer, message.reason, now)
             if transfer.request is not None and transfer.sender is not None and self.deliver is not None:
                 return self.deliver(session, header.key_ids, transfer.request, transfer.sender, now)
             session.ready.extend(header.key_ids)
@@ -242,15 +244,17 @@ class Refill:
 
     def _fail(self, transfer: Transfer, reason: str, now: int) -> Effects:
         session, figures = transfer.session, self._store.figures
-        session.refill = reason
-        session.rest_ps = min(max(2 * session.rest_ps, figures.retry_ps), figures.rest_max_ps)
-        session.rests_until_ps = now + session.rest_ps
-        changes = session.make_void(transfer.header.sequence)
-        effects: list[Effect] = [Commit(tuple(changes))]
+        effects: list[Effect] = []
+        if session.record.closed:
+            reason = session.refill
+        else:
+            session.refill = reason
+            session.rest_ps = min(max(2 * session.rest_ps, figures.retry_ps), figures.rest_max_ps)
+            session.rests_until_ps = now + session.rest_ps
+            effects.append(Commit(tuple(session.make_void(transfer.header.sequence))))
         if transfer.request is not None and transfer.sender is not None:
-            effects.append(
-                self._refuse(transfer.request, transfer.sender, f"the keys were not relayed: {reason}")
-            )
+            text = f"the keys were not relayed: {reason}"
+            effects.append(self._refuse(transfer.request, transfer.sender, text))
         return effects
 
     def _refuse(self, request: EncKeys, sender: Address, text: str) -> Send:

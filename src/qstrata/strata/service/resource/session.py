@@ -247,11 +247,13 @@ class Session:
         return sum(len(b.key_ids) for b in self.batches.values() if b.state == BatchState.RESERVED)
 
     def expire(self) -> list[Put | Drop]:
-        """End every live key and close the session: its life is over."""
+        """End every live key and close the session: its life is over, and its batches are not asked for."""
         changes: list[Put | Drop] = []
         for key in list(self.keys.values()):
             changes += self.finish(key, KeyState.EXPIRED, key.delivered_to)
-        self.ready.clear()
+        changes += [Drop(BatchRecord.kind, batch.key) for batch in self.batches.values()]
+        for index in (self.ready, self.batches, self.live, self.void):
+            index.clear()
         self.record = msgspec.structs.replace(self.record, closed=True)
         return [*changes, Put(self.record)]
 
