@@ -87,9 +87,10 @@ def test_the_bits_given_to_the_relay_are_those_given_to_the_sae(rig: Rig) -> Non
 
 
 def test_too_few_keys_refuse_the_whole_request_and_consume_nothing(filled: Rig) -> None:
-    refused = filled.enc(100)
+    assert len(filled.enc(1).keys) == 1
+    refused = filled.enc(20)
     assert refused.fault is Fault.UNAVAILABLE
-    assert len(filled.enc(20).keys) == 20
+    assert len(filled.enc(19).keys) == 19
 
 
 def test_no_key_is_given_twice_and_not_after_a_restart(filled: Rig) -> None:
@@ -288,6 +289,15 @@ def test_another_size_is_relayed_on_demand(filled: Rig) -> None:
     (given,) = filled.application.take(KeysDelivered)
     assert ids(given) == asked.header.key_ids
     assert {key.bits.size_bits for key in given.keys} == {512}
+
+
+def test_more_keys_than_are_ever_stored_are_relayed_on_demand(filled: Rig) -> None:
+    """ETSI GS QKD 014 V1.1.1, 6.1: up to max_key_per_request keys may be asked for at once."""
+    assert filled.enc(21) is None
+    (asked,) = filled.settle()
+    (given,) = filled.application.take(KeysDelivered)
+    assert ids(given) == asked.header.key_ids
+    assert [key.bits.size_bits for key in given.keys] == [256] * 21
 
 
 def test_who_may_not_ask_is_told_so(filled: Rig) -> None:

@@ -6,6 +6,8 @@ KME does both. A refused request consumes nothing.
 
 from collections.abc import Sequence
 
+import msgspec
+
 from qstrata.core.address import Address
 from qstrata.core.effects import Commit, Drop, Effects, Note, Put, Send
 from qstrata.core.secrets import KeyMaterial
@@ -61,7 +63,10 @@ class Delivery:
         return [Send(self._store.port.bind(sender), answer)]
 
     def enc(self, message: EncKeys, sender: Address, now: int) -> Effects:
-        """Hand out new keys for a pair: own keys that are ready at both KMEs."""
+        """Hand out new keys for a pair: own keys that are ready at both KMEs.
+
+        Keys of another size, or more of them than are ever stored, are made while the SAE waits.
+        """
         refusal = self._not_allowed(message.sae, message.peer) or self._out_of_range(message)
         if refusal is not None:
             return self._refuse(message.request, sender, *refusal)
@@ -69,10 +74,12 @@ class Delivery:
         if session is None:
             text = "no session between these SAEs is open yet"
             return self._refuse(message.request, sender, Fault.NO_SESSION, text)
-        if message.size_bits not in (0, session.record.size_bits):
+        size_bits = message.size_bits or session.record.size_bits
+        if size_bits != session.record.size_bits or message.number > session.record.depth:
+            asked = msgspec.structs.replace(message, size_bits=size_bits)
             if session.is_local:
-                return self._local_on_demand(session, message, sender)
-            return self._refill.on_demand(session, message, sender, now)
+                return self._local_on_demand(session, asked, sender)
+            return self._refill.on_demand(session, asked, sender, now)
         if len(session.ready) < message.number:
             why = f" ({session.refill})" if session.refill else ""
             text = f"{len(session.ready)} of {message.number} keys are stored now; try again later{why}"
