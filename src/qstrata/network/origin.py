@@ -9,9 +9,9 @@ import msgspec
 from qstrata.core.effects import Record
 from qstrata.core.errors import EnvironmentFaultError
 from qstrata.core.randomness import stream
-from qstrata.core.time import PS_PER_S, EpochAnchor, wall_clock_ns
+from qstrata.core.time import PS_PER_S, PS_PER_US, EpochAnchor, wall_clock_ns
 from qstrata.network.state import StatePaths, write_private
-from qstrata.store.records import BlockState, TransferLeg
+from qstrata.store.records import BlockState, KmeRegistry, TransferLeg
 
 SALT_BYTES = 32
 
@@ -83,6 +83,9 @@ def salt_of(paths: StatePaths, seed: int | None) -> bytes:
 
 
 def _instant(record: Record) -> int:
+    if isinstance(record, KmeRegistry):
+        # Its serial follows the clock in microseconds, and a KME ignores what is not above it.
+        return (record.serial + 1) * PS_PER_US
     if isinstance(record, BlockState):
         return record.made_ps
     return record.at_ps if isinstance(record, TransferLeg) else -1

@@ -9,7 +9,8 @@ from qstrata.core.errors import EnvironmentFaultError
 from qstrata.core.time import PS_PER_S, wall_clock_ns
 from qstrata.network.origin import Origin, keep_origin, next_origin, salt_of
 from qstrata.network.state import StatePaths, prepare
-from qstrata.store.records import BlockState, TransferLeg
+from qstrata.planes.asking import Serials
+from qstrata.store.records import BlockState, KmeRegistry, TransferLeg
 
 
 @pytest.fixture
@@ -41,6 +42,14 @@ def test_time_never_goes_back_before_what_the_ledger_knows() -> None:
     leg = TransferLeg(transfer="t", path=1, session="s", incoming=(), outgoing=(), at_ps=ahead + 5)
     assert origin.start_ps([block(ahead), leg]) == ahead + 6
     assert Origin(origin.epoch_s, reached_ps=ahead).start_ps([block(3)]) == ahead
+
+
+def test_a_kme_takes_the_registry_of_a_start_after_the_clock_was_set_back() -> None:
+    """KMEs ignore a registry that is not newer than theirs; its serial follows network time."""
+    ahead = 10**9 * PS_PER_S
+    held = KmeRegistry(serial=Serials().next(ahead), saes=())
+    start_ps = Origin(wall_clock_ns() // 10**9).start_ps([held])
+    assert Serials().next(start_ps) > held.serial
 
 
 def test_starts_with_one_seed_have_different_streams(paths: StatePaths) -> None:
