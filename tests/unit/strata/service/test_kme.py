@@ -269,6 +269,22 @@ def test_a_closed_session_leaves_no_batches_behind(rig: Rig) -> None:
     assert not [row for row in rig.store.load(SITE) if isinstance(row, BatchRecord)]
 
 
+def test_closed_sessions_beyond_the_kept_ones_are_forgotten() -> None:
+    rig = Rig(KmeFigures(closed_kept=3))
+    rig.configure()
+    for name in ("s1", "s2", "s3", "s4", "s5"):
+        rig.tell(rig.controller, OpenSession(name, "unit", ALICE, CAROL, SITE, 256, 10, 1000 * PS_PER_S))
+        assert len(rig.enc(2, peer=CAROL).keys) == 2
+        rig.tell(rig.controller, CloseSession(name))
+    rig.run(2)
+    named = [row.session for row in rig.store.load(SITE) if hasattr(row, "session")]
+    assert set(named) == {SESSION, "s3", "s4", "s5"}
+    assert rig.enc(2, peer=CAROL).fault is Fault.NO_SESSION
+    rig.crash()
+    rig.start()
+    assert set(rig.kme.store.sessions) == set(named)
+
+
 def test_two_saes_of_one_kme_share_keys_without_a_relay(rig: Rig) -> None:
     rig.tell(rig.controller, OpenSession("local", "unit", ALICE, CAROL, SITE, 256, 10, 1000 * PS_PER_S))
     rig.run(1)

@@ -13,6 +13,9 @@ from qstrata.fabric.port import Port
 from qstrata.store.records import KeyRecord, KmeRegistry, SaeEntry, SessionRecord
 from qstrata.strata.service.resource.session import Session
 
+FORGOTTEN_AT_ONCE = 1000
+"""Keys of a closed session that are folded away together, so that no commit is long."""
+
 
 class KmeFigures(msgspec.Struct, frozen=True):
     """The KME's bounds and periods; times in picoseconds, sizes in bits.
@@ -28,7 +31,7 @@ class KmeFigures(msgspec.Struct, frozen=True):
     rest_max_ps: int = 8 * PS_PER_S
     refill_ps: int = 500 * PS_PER_MS
     transfers_max: int = 2
-    sessions_max: int = 1000
+    closed_kept: int = 64
     keys_per_request_max: int = 128
     key_size_min: int = 64
     key_size_max: int = 8192
@@ -113,9 +116,24 @@ class KeyStore:
             for key in keys
         ]
 
+    def forget(self) -> list[Put | Drop]:
+        """Let the oldest closed session beyond the kept ones go, some keys at a time; returns the rows."""
+        closed = [session for session in self.sessions.values() if session.record.closed]
+        if len(closed) <= self.figures.closed_kept:
+            return []
+        session = closed[0]
+        changes = self._fold(session, max(0, len(session.ended) - FORGOTTEN_AT_ONCE))
+        if not session.ended:
+            changes += session.forget()
+            del self.sessions[session.record.session]
+        return changes
+
     def prune(self, session: Session) -> list[Put | Drop]:
         """Fold old finished keys of a session away; returns the rows to commit."""
-        changes = session.prune(self.figures.finished_kept)
+        return self._fold(session, self.figures.finished_kept)
+
+    def _fold(self, session: Session, kept: int) -> list[Put | Drop]:
+        changes = session.prune(kept)
         for change in changes:
             if isinstance(change, Drop):
                 self.session_of.pop(change.key, None)

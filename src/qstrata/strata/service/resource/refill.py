@@ -55,6 +55,9 @@ class Refill:
     def tick(self, now: int) -> Effects:
         """Refill what is below depth, retry what the relay refused, give up what is overdue."""
         effects: list[Effect] = [Timer(now + self._store.figures.refill_ps, self.tick)]
+        forgotten = self._store.forget()
+        if forgotten:
+            effects.append(Commit(tuple(forgotten)))
         for name in [t for t, tr in self._transfers.items() if tr.deadline_ps <= now]:
             effects += self._fail(self._transfers.pop(name), "no answer by the deadline", now)
         for transfer in self._next_refused():

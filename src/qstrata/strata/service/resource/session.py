@@ -242,6 +242,13 @@ class Session:
             changes.append(Put(self.totals))
         return changes
 
+    def forget(self) -> list[Put | Drop]:
+        """Drop what is left of a closed session whose keys are all folded away."""
+        name = self.record.session
+        kinds = (SessionRecord.kind, SessionMark.kind, KeyTotals.kind)
+        batches = (Drop(BatchRecord.kind, batch.key) for batch in self.batches.values())
+        return [*(Drop(kind, name) for kind in kinds), *batches]
+
     def reserved_keys(self) -> int:
         """Return the keys in batches that are not yet placed."""
         return sum(len(b.key_ids) for b in self.batches.values() if b.state == BatchState.RESERVED)
@@ -251,9 +258,12 @@ class Session:
         changes: list[Put | Drop] = []
         for key in list(self.keys.values()):
             changes += self.finish(key, KeyState.EXPIRED, key.delivered_to)
-        changes += [Drop(BatchRecord.kind, batch.key) for batch in self.batches.values()]
-        for index in (self.ready, self.batches, self.live, self.void):
-            index.clear()
+        for sequence, batch in list(self.batches.items()):
+            if sequence not in self.void:
+                changes.append(Drop(BatchRecord.kind, batch.key))
+                del self.batches[sequence]
+        self.ready.clear()
+        self.live.clear()
         self.record = msgspec.structs.replace(self.record, closed=True)
         return [*changes, Put(self.record)]
 
