@@ -10,7 +10,15 @@ from qstrata.core.randomness import RandomSource
 from qstrata.core.time import PS_PER_MS, PS_PER_S
 from qstrata.fabric.log import KeyHeld
 from qstrata.fabric.port import Port
-from qstrata.store.records import KeyRecord, KmeRegistry, SaeEntry, SessionRecord
+from qstrata.store.records import (
+    BatchRecord,
+    KeyRecord,
+    KeyTotals,
+    KmeRegistry,
+    SaeEntry,
+    SessionMark,
+    SessionRecord,
+)
 from qstrata.strata.service.resource.session import Session
 
 FORGOTTEN_AT_ONCE = 1000
@@ -63,12 +71,16 @@ class KeyStore:
         self.pairs: dict[tuple[str, str], Session] = {}
         self.session_of: dict[str, Session] = {}
         self.burnt: list[Put | Drop] = []
+        by_session: dict[str, list[Record]] = {}
+        for record in records:
+            if isinstance(record, SessionMark | BatchRecord | KeyTotals | KeyRecord):
+                by_session.setdefault(record.session, []).append(record)
         for record in records:
             if isinstance(record, KmeRegistry):
                 self.configure(record)
             elif isinstance(record, SessionRecord):
                 session = Session(record, self.site)
-                self.burnt += session.load(records)
+                self.burnt += session.load(by_session.get(record.session, ()))
                 self._enter(session)
 
     def configure(self, registry: KmeRegistry) -> None:

@@ -86,20 +86,19 @@ class Session:
         return self.record.peer_site == self.site
 
     def load(self, records: Sequence[Record]) -> list[Put | Drop]:
-        """Rebuild from durable rows; returns the rows that burn what was reserved when the node stopped."""
-        name = self.record.session
+        """Rebuild from its durable rows; returns those that burn what was reserved when the node stopped."""
         for record in records:
-            if isinstance(record, SessionMark) and record.session == name:
+            if isinstance(record, SessionMark):
                 self.mark = record
-            elif isinstance(record, BatchRecord) and record.session == name:
+            elif isinstance(record, BatchRecord):
                 self.batches[record.sequence] = record
-            elif isinstance(record, KeyTotals) and record.session == name:
+            elif isinstance(record, KeyTotals):
                 self.totals = record
                 self.generated_bits += record.delivered + record.destroyed + record.expired
                 self.ended_bits[KeyState.DELIVERED] += record.delivered
                 self.ended_bits[KeyState.DESTROYED] += record.destroyed
                 self.ended_bits[KeyState.EXPIRED] += record.expired
-            elif isinstance(record, KeyRecord) and record.session == name:
+            elif isinstance(record, KeyRecord):
                 self._enter(record)
         changes: list[Put | Drop] = []
         for sequence, batch in sorted(self.batches.items()):
