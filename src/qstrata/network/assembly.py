@@ -23,6 +23,7 @@ from qstrata.interfaces.etsi014.types import Limits
 from qstrata.kernel.element import Element
 from qstrata.kernel.host import CommitExecutor, Host
 from qstrata.kernel.queue import EventQueue
+from qstrata.network import description
 from qstrata.network.operator import Callback, OperatorElement
 from qstrata.network.plan import OUTSIDE_NODE, WORLD_NODE, NetworkPlan, SiteSpec, face, twin_plan
 from qstrata.planes import places
@@ -191,6 +192,7 @@ class Assembly:
             keys_per_request_max=limits.max_key_per_request,
             key_size_min=limits.min_key_size_bits,
             key_size_max=limits.max_key_size_bits,
+            stored_max=_given(self.plan, name).max_stored_keys,
         )
         controller = places.controller(End.SERVICE_CTL, domain)
         element = KmeElement(kme, self.fabric.port(kme), controller, records, random, self.salt, figures)
@@ -239,9 +241,13 @@ class Assembly:
         self._spawn(OUTSIDE_NODE, self.operator)
 
 
-def _limits(plan: NetworkPlan, site: str) -> Limits:
+def _given(plan: NetworkPlan, site: str) -> description.Limits:
     node = next(node for node in plan.description.nodes if node.name == site)
-    given = plan.description.limits_of(node)
+    return plan.description.limits_of(node)
+
+
+def _limits(plan: NetworkPlan, site: str) -> Limits:
+    given = _given(plan, site)
     return Limits(
         max_key_per_request=given.max_key_per_request,
         max_key_size_bits=given.max_key_size_bits,

@@ -269,6 +269,38 @@ def test_a_closed_session_leaves_no_batches_behind(rig: Rig) -> None:
     assert not [row for row in rig.store.load(SITE) if isinstance(row, BatchRecord)]
 
 
+def test_keys_that_nobody_fetches_are_stored_up_to_a_bound() -> None:
+    rig = Rig(KmeFigures(stored_max=5))
+    rig.configure()
+    rig.tell(rig.relay, placement(rig, 0, keys=4))
+    rig.tell(rig.relay, placement(rig, 1, keys=2))
+    assert [placed.placed for placed in rig.relay.take(Placed)] == [True, False]
+    assert rig.dec(("key-0-0",), sae=ALICE, peer=BOB).keys
+    rig.tell(rig.relay, placement(rig, 2, keys=2))
+    assert [placed.placed for placed in rig.relay.take(Placed)] == [True]
+
+
+@pytest.mark.parametrize("size_bits", [0, 512])
+def test_two_saes_of_one_kme_cannot_fill_it_with_keys_that_nobody_fetches(size_bits: int) -> None:
+    rig = Rig(KmeFigures(stored_max=8))
+    rig.configure()
+    rig.tell(rig.controller, OpenSession("local", "unit", ALICE, CAROL, SITE, 256, 4, 1000 * PS_PER_S))
+    given: list[str] = []
+    for _ in range(10):
+        answer = rig.enc(2, size_bits, peer=CAROL)
+        if isinstance(answer, RequestRefused):
+            assert answer.fault is Fault.UNAVAILABLE
+            break
+        given += ids(answer)
+        rig.run(1)
+    else:
+        pytest.fail("keys are handed out without bound")
+    assert len(given) <= 8
+    assert rig.dec(tuple(given), sae=CAROL, peer=ALICE).keys
+    rig.run(1)
+    assert rig.enc(2, size_bits, peer=CAROL).keys
+
+
 def test_closed_sessions_beyond_the_kept_ones_are_forgotten() -> None:
     rig = Rig(KmeFigures(closed_kept=3))
     rig.configure()

@@ -26,7 +26,7 @@ from qstrata.planes.places import kme_name
 from qstrata.store.records import KeyRecord, KeyState
 from qstrata.strata.service.resource.keystore import KeyStore
 from qstrata.strata.service.resource.refill import Refill
-from qstrata.strata.service.resource.session import Session
+from qstrata.strata.service.resource.session import FULL, Session
 
 NOT_FOUND = "one or more keys specified are not found on KME"
 """ETSI GS QKD 014 V1.1.1, 6.4."""
@@ -150,6 +150,8 @@ class Delivery:
         return self._hand_out(session, keys, "enc", request.request, request.sae, sender)
 
     def _local_on_demand(self, session: Session, message: EncKeys, sender: Address) -> Effects:
+        if session.unfetched() + message.number > self._store.figures.stored_max:
+            return self._refuse(message.request, sender, Fault.UNAVAILABLE, FULL)
         keys = self._refill.draw(session, message.number, message.size_bits)
         sequence = session.mark.next_sequence
         changes = session.reserve(keys)

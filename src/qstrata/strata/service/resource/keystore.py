@@ -43,6 +43,7 @@ class KmeFigures(msgspec.Struct, frozen=True):
     keys_per_request_max: int = 128
     key_size_min: int = 64
     key_size_max: int = 8192
+    stored_max: int = 100_000
     finished_kept: int = 100_000
 
 

@@ -20,7 +20,7 @@ from qstrata.fabric.messages.transfer import (
 )
 from qstrata.store.records import BatchState, KeyRecord, KeyState, SessionMark
 from qstrata.strata.service.resource.keystore import KeyStore
-from qstrata.strata.service.resource.session import Session
+from qstrata.strata.service.resource.session import FULL, Session
 
 VOIDS_PER_TRANSFER = 256
 
@@ -150,6 +150,10 @@ class Refill:
         missing = session.record.depth - len(session.ready)
         if missing < min(self._store.figures.batch_keys_min, session.record.depth):
             return []
+        is_full = session.unfetched() + missing > self._store.figures.stored_max
+        session.refill = FULL if is_full else ""
+        if is_full:
+            return []
         keys = self.draw(session, missing, session.record.size_bits)
         sequence = session.mark.next_sequence
         changes = session.reserve(keys)
@@ -269,6 +273,8 @@ class Refill:
         header, store = message.header, self._store
         session = store.sessions.get(header.session)
         reason = _refusal(session, header, len(message.bits) * 8, now)
+        if session is not None and session.unfetched() + len(header.key_ids) > store.figures.stored_max:
+            reason = reason or f"at the far KME, {FULL}"
         if session is None or reason:
             return [Send(store.relay, Placed(header.transfer, False, reason))]
         session.mark = _placed_mark(session, header)

@@ -22,6 +22,7 @@ from qstrata.store.records import (
     SessionRecord,
 )
 
+FULL = "all the keys that may be stored for these SAEs wait to be fetched"
 DEAD = (KeyState.DESTROYED, KeyState.EXPIRED, KeyState.QUARANTINED)
 
 
@@ -240,6 +241,10 @@ class Session:
         if changes:
             changes.append(Put(self.totals))
         return changes
+
+    def unfetched(self) -> int:
+        """Return the keys that wait for `dec`: the peer's; of two SAEs of this KME, all that are stored."""
+        return len(self.keys) if self.is_local else sum(len(ids) for ids in self.from_peer.values())
 
     def forget(self) -> list[Put | Drop]:
         """Drop what is left of a closed session whose keys are all folded away."""
