@@ -14,7 +14,6 @@ from qstrata.fabric.port import BoundHandle
 from qstrata.interfaces.etsi014.virtual import ClientEntry
 from qstrata.kernel.commit import Verdict as CommitVerdict
 from qstrata.kernel.host import Changes
-from qstrata.network.description import Description
 from qstrata.network.loader import load_text
 from qstrata.network.simulation import Simulation
 from qstrata.planes import places
@@ -79,7 +78,8 @@ class Point(NamedTuple):
     """Where a node crashes: at the n-th commit, delivery or sending of the run.
 
     `how` is `lose` or `keep-then-crash` at a commit, `deliver` (the receiver crashes in place of taking
-    the message) or `sent` (the sender crashes once the message has left).
+    the message) or `sent` (the sender crashes once the message has left). Number 0 stands for the first
+    one at the node whose `what` (row kinds, or message type and ends) begins so.
     """
 
     how: str
@@ -98,22 +98,31 @@ class Outcome(NamedTuple):
     burnt_key_bits: int
 
 
-def line() -> Description:
-    """Return the network."""
-    return load_text(LINE, "line.yaml")
-
-
 class World:
-    """One run: count the points of the scenario, or crash at one of them."""
+    """One run: count the points of the scenario, or crash at one of them.
 
-    def __init__(self, point: Point | None = None, seed: int = 1, mischief: Mischief | None = None) -> None:
+    SAEs fetch what they are told of `tell_ps` later, `fetches` times; `fetchers` names those who do by site.
+    """
+
+    def __init__(
+        self,
+        point: Point | None = None,
+        seed: int = 1,
+        mischief: Mischief | None = None,
+        text: str = LINE,
+    ) -> None:
         self.point = point
+        self.tell_ps = TELL_PS
+        self.fetches = 1
+        self.fetchers = SAES
         self.points: list[Point] = []
         self.lines: list[bytes] = []
         self.crashed_ps = -1
         self._lossy = mischief is not None
         self._commits = self._deliveries = self._sendings = 0
-        self.sim = Simulation(line(), seed, log=self.lines, mischief=mischief, checked=True)
+        self.sim = Simulation(
+            load_text(text, "line.yaml"), seed, log=self.lines, mischief=mischief, checked=True
+        )
         self.sim.commits.on_commit = self._on_commit
         self.sim.commits.crash = self._crash
         self.sim.assembly.fabric.hooks.before_deliver = self._before_deliver
@@ -127,10 +136,6 @@ class World:
     def run(self, duration_ps: int) -> None:
         """Run on."""
         self.sim.run_until(self.now + duration_ps)
-
-    def _start_asking(self) -> None:
-        for index, (site, peer) in enumerate(DIRECTIONS):
-            self.sim.queue.push((index + 1) * INTERVAL_PS // 4, self._ask_on, site, peer, 1)
 
     def _ask_on(self, site: str, peer: str, turn: int) -> None:
         if self.now >= self._since_ps + DOWN_PS + ASK_FOR_PS:
@@ -147,10 +152,11 @@ class World:
 
         def told(entry: ClientEntry, now: int) -> None:
             if entry.outcome == 200:
-                self.sim.queue.push(now + TELL_PS, fetch, entry.key_ids)
+                for time in range(self.fetches):
+                    self.sim.queue.push(now + (time + 1) * self.tell_ps, fetch, entry.key_ids)
 
         def fetch(key_ids: tuple[str, ...]) -> None:
-            self.sim.saes[SAES[peer]].get_keys_by_id(SAES[site], key_ids, self.now)
+            self.sim.saes[self.fetchers[peer]].get_keys_by_id(SAES[site], key_ids, self.now)
 
         self.sim.saes[SAES[site]].get_keys(SAES[peer], self.now, number, size_bits, told)
 
@@ -165,7 +171,11 @@ class World:
         if self.point is None:
             self.points.append(Point(how, number, node, what))
             return False
-        return self.point.how == how and self.point.number == number
+        if self.point.how != how or self.crashed_ps >= 0:
+            return False
+        if self.point.number:
+            return self.point.number == number
+        return self.point.node == node and what.startswith(self.point.what)
 
     def _on_commit(self, node: str, changes: Changes) -> CommitVerdict:
         self._commits += 1
@@ -194,41 +204,50 @@ class World:
 
     def scenario(self) -> Outcome:
         """Run the scenario and judge it; without a crash it ends as if one had been at the window's end."""
-        self._start_asking()
-        while self.crashed_ps < 0 and self.now < WINDOW_PS:
-            self.run(PS_PER_S)
+        self.play()
         faults = [] if self.point is None or self.crashed_ps >= 0 else ["the point was never reached"]
-        since_ps = self._since_ps
-        back_ps = since_ps + DOWN_PS
-        self.sim.run_until(back_ps + DRAIN_PS)
-        for site, peer in DIRECTIONS:
-            self.ask(site, peer, max(1, len(self._session(site, peer).ready)))
-        self.sim.run_until(back_ps + BACK_WITHIN_PS)
-        faults += self._fresh_keys(since_ps)
-        while self._lossy and self._depth() and self.now < back_ps + 2 * BACK_WITHIN_PS:
+        faults += self._fresh_keys()
+        last_ps = self.now + (BACK_WITHIN_PS if self._lossy else 0)
+        while self._depth() and self.now < last_ps:
             self.run(PS_PER_S)
         faults += self._depth()
         self.run(SETTLE_PS * (3 if self._lossy else 1))
         faults += self._ledgers()
+        return Outcome(self.point, self.judged(), tuple(faults), self._burnt_links(), self._burnt_keys())
+
+    def play(self) -> None:
+        """Run the scenario until a crashed node has had its time to recover."""
+        for index, (site, peer) in enumerate(DIRECTIONS):
+            self.sim.queue.push((index + 1) * INTERVAL_PS // 4, self._ask_on, site, peer, 1)
+        while self.crashed_ps < 0 and self.now < WINDOW_PS:
+            self.run(PS_PER_S)
+        back_ps = self._since_ps + DOWN_PS
+        self.sim.run_until(back_ps + DRAIN_PS)
+        for site, peer in DIRECTIONS:
+            session = self._session(site, peer)
+            self.ask(site, peer, max(1, len(session.ready) if session is not None else 1))
+        self.sim.run_until(back_ps + BACK_WITHIN_PS)
+
+    def judged(self) -> Verdict:
+        """Let the checker judge what has happened so far."""
         self.sim.recorder.flush()
         entries = [*self.sim.history, *(e for sae in self.sim.saes.values() for e in sae.unanswered())]
-        verdict = check(self.lines, calls_of(entries))
-        return Outcome(self.point, verdict, tuple(faults), self._burnt_links(), self._burnt_keys())
+        return check(self.lines, calls_of(entries))
 
-    def _session(self, site: str, peer: str) -> Session:
+    def _session(self, site: str, peer: str) -> Session | None:
         address = places.kme("lab", site)
         kme = next(e for e in self.sim.assembly.host.elements(site) if e.address == address)
         assert isinstance(kme, KmeElement)
-        return kme.store.pairs[(SAES[site], SAES[peer])]
+        return kme.store.pairs.get((SAES[site], SAES[peer]))
 
-    def _fresh_keys(self, since_ps: int) -> list[str]:
+    def _fresh_keys(self) -> list[str]:
         faults: list[str] = []
         for site, peer in DIRECTIONS:
             given = {
                 key_id: digest
                 for entry in self.sim.history
                 if (entry.sae, entry.verb, entry.outcome) == (SAES[site], "enc", 200)
-                and entry.time_ps > since_ps
+                and entry.time_ps > self._since_ps
                 for key_id, digest in zip(entry.key_ids, entry.digests, strict=True)
             }
             got = {
@@ -245,10 +264,10 @@ class World:
         faults: list[str] = []
         for site, peer in DIRECTIONS:
             session = self._session(site, peer)
-            if len(session.ready) != OWN_HALF:
-                faults.append(
-                    f"{len(session.ready)} of {OWN_HALF} keys are ready at {site}: {session.refill}"
-                )
+            ready = len(session.ready) if session is not None else 0
+            if ready != OWN_HALF:
+                reason = session.refill if session is not None else "there is no session"
+                faults.append(f"{ready} of {OWN_HALF} keys are ready at {site}: {reason}")
         return faults
 
     def rows(self, site: str, kind: type[Any]) -> Sequence[Any]:

@@ -22,7 +22,7 @@ from qstrata.fabric.log import (
     Scanned,
     Settled,
 )
-from qstrata.store.records import KeyState
+from qstrata.store.records import BatchState, KeyState
 
 Log = Path | str | Iterable[bytes | str]
 """A path, or the lines themselves."""
@@ -84,6 +84,15 @@ class KeyRow(_Row, frozen=True, array_like=True, gc=False):
     delivered_to: tuple[str, ...]
 
 
+class BatchRow(_Row, frozen=True, array_like=True, gc=False):
+    """A durable batch of keys at the site that drew them."""
+
+    session: str
+    sequence: int
+    state: BatchState
+    key_ids: tuple[str, ...]
+
+
 class SessionRow(_Row, frozen=True, array_like=True, gc=False):
     """A durable session at a site."""
 
@@ -117,10 +126,12 @@ Event = Entry | _Row
 _ROWS: dict[str, type[_Row]] = {
     "block": BlockRow,
     "key": KeyRow,
+    "batch": BatchRow,
     "session": SessionRow,
     "transfer": LegRow,
 }
-_KEY_FIXED = len(KeyRow.__struct_fields__) - 2
+_FIXED: dict[type[_Row], int] = {shape: len(shape.__struct_fields__) - 2 for shape in (KeyRow, BatchRow)}
+"""How many fields come before the texts that end a row, for the rows that end so."""
 
 
 def read(log: Log) -> Iterator[tuple[int, int, Event]]:
@@ -170,6 +181,7 @@ def _row(entry: Durable) -> Event:
     if shape is None:
         return entry
     fields: tuple[Any, ...] = entry.fields
-    if shape is KeyRow:
-        fields = (*fields[:_KEY_FIXED], fields[_KEY_FIXED:])
+    fixed = _FIXED.get(shape)
+    if fixed is not None:
+        fields = (*fields[:fixed], fields[fixed:])
     return msgspec.convert((entry.node, *fields), shape)

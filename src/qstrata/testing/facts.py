@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from qstrata.fabric.log import Answered, BlockHeld, KeyHeld, NodeEvent, PadUsed, Settled
-from qstrata.store.records import KeyState
-from qstrata.testing.evidence import SENT, BlockRow, Dropped, KeyRow, LegRow, Message, SessionRow
+from qstrata.store.records import BatchState, KeyState
+from qstrata.testing.evidence import SENT, BatchRow, BlockRow, Dropped, KeyRow, LegRow, Message, SessionRow
 
 DEAD = frozenset((KeyState.DESTROYED, KeyState.EXPIRED, KeyState.QUARANTINED))
 MASK = "mask"
@@ -118,6 +118,7 @@ class Facts:
         self.blocks: dict[tuple[str, int], BlockFacts] = {}
         self.keys: dict[str, KeyFacts] = {}
         self.local: set[tuple[str, str]] = set()
+        self.void: dict[tuple[str, str], tuple[str, ...]] = {}
         self.closed_ps: dict[str, int] = {}
         self.legs: dict[tuple[str, str], int] = {}
         self.masked: dict[tuple[str, str], int] = {}
@@ -131,6 +132,7 @@ class Facts:
             BlockRow: self._block_row,
             KeyHeld: self._key_held,
             KeyRow: self._key_row,
+            BatchRow: self._batch_row,
             Answered: self._answered,
             Settled: self._settled,
             Message: self._message,
@@ -205,6 +207,10 @@ class Facts:
             at.before = row.delivered_to
         at.row, at.sequence, at.dropped = row, self.sequence, False
 
+    def _batch_row(self, row: BatchRow) -> None:
+        if row.state is BatchState.VOID:
+            self.void[row.site, f"{row.session}/{row.sequence}"] = row.key_ids
+
     def _answered(self, answer: Answered) -> None:
         self.key(answer.key_id).answers.append((self.sequence, answer))
 
@@ -247,6 +253,8 @@ class Facts:
             self.legs.pop((drop.site, drop.key), None)
             self.masked.pop((drop.site, drop.key), None)
             self.unmasked.pop((drop.site, drop.key), None)
+        elif drop.kind == "batch":
+            self.void.pop((drop.site, drop.key), None)
         elif drop.kind == "key":
             self.gone.setdefault((drop.site, drop.kind), set()).add(drop.key)
             self._forget_key(drop)

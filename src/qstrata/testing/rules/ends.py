@@ -3,7 +3,8 @@
 import msgspec
 
 from qstrata.fabric.log import BlockHeld, KeyHeld, Sampled, Settled
-from qstrata.testing.evidence import BlockRow
+from qstrata.store.records import KeyState
+from qstrata.testing.evidence import BlockRow, Dropped
 from qstrata.testing.rules.base import Rule
 from qstrata.testing.verdict import Case
 
@@ -43,6 +44,20 @@ def _equal_rows(case: Case, row: BlockRow) -> None:
         if at.row is not None and (at.row.length, at.row.digest) != (row.length, row.digest):
             text = f"block {row.link}/{row.number} differs between {site} and {row.site}"
             case.blame("equal-ends", text, at.sequence, case.facts.sequence)
+
+
+def _void_at_both(case: Case, drop: Dropped) -> None:
+    facts = case.facts
+    for key_id in facts.void.get((drop.site, drop.key), ()) if drop.kind == "batch" else ():
+        for site, at in facts.key(key_id).sites.items():
+            if (
+                site != drop.site
+                and not at.dropped
+                and at.row is not None
+                and at.row.state is KeyState.POOLED
+            ):
+                text = f"key {key_id} is void, {drop.site} takes that as settled, and {site} still has it"
+                case.blame("equal-ends", text, at.sequence, facts.sequence)
 
 
 def _balanced(case: Case, account: Sampled) -> None:
@@ -106,7 +121,12 @@ RULES = (
     Rule(
         "equal-ends",
         "Both ends hold the same bits under the same id, and exactly one KME drew a key.",
-        ((KeyHeld, _equal_keys), (BlockHeld, _equal_blocks), (BlockRow, _equal_rows)),
+        (
+            (KeyHeld, _equal_keys),
+            (BlockHeld, _equal_blocks),
+            (BlockRow, _equal_rows),
+            (Dropped, _void_at_both),
+        ),
         _one_owner_each,
     ),
     Rule(

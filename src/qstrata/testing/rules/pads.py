@@ -1,6 +1,6 @@
 """The rules of pad bits: spent once, by one owner, and durably before anything leaves."""
 
-from qstrata.fabric.log import PadUsed
+from qstrata.fabric.log import PadUsed, Settled
 from qstrata.testing.evidence import SENT, BlockRow, LegRow, Message
 from qstrata.testing.facts import MASK
 from qstrata.testing.rules.base import Rule
@@ -20,6 +20,10 @@ def _pad_once(case: Case, pad: PadUsed) -> None:
             )
             case.blame("pad-once", text, mask.sequence, case.facts.sequence)
         return
+    at = block.at(pad.site)
+    if at.row is not None and pad.offset < at.row.position:
+        text = f"{_bits(pad)} unmask {pad.transfer} at {pad.site}, which had followed up to {at.row.position}"
+        case.blame("pad-once", text, at.sequence, case.facts.sequence)
     same = [m for m in block.overlapping(pad.offset, pad.length) if m.offset == pad.offset]
     wanted = (pad.length, pad.transfer, pad.digest)
     if any((m.length, m.transfer, m.digest) == wanted and m.site != pad.site for m in same):
@@ -76,6 +80,20 @@ def _gap_kept(case: Case, row: BlockRow) -> None:
         case.blame("spent-gap", text, at.sequence, case.facts.sequence)
 
 
+def _gap_burnt(case: Case, mark: Settled) -> None:
+    block = case.facts.blocks.get((mark.link, mark.number))
+    at = block.sites.get(mark.site) if block is not None else None
+    if at is None or at.row is None or at.row.owner != mark.site:
+        return
+    done = mark.relayed + mark.destroyed
+    if done < at.floor:
+        text = (
+            f"block {mark.link}/{mark.number}: {mark.site} had spent up to {at.floor} when it stopped, "
+            f"and settles {done}"
+        )
+        case.blame("spent-gap", text, at.sequence, case.facts.sequence)
+
+
 def _one_owner(case: Case, pad: PadUsed) -> None:
     if pad.use != MASK:
         return
@@ -114,7 +132,7 @@ RULES = (
     Rule(
         "spent-gap",
         "What was spent when a node stopped is burnt: it is never allocated again.",
-        ((PadUsed, _spent_gap), (BlockRow, _gap_kept)),
+        ((PadUsed, _spent_gap), (BlockRow, _gap_kept), (Settled, _gap_burnt)),
     ),
     Rule(
         "one-owner",
