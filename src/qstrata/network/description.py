@@ -209,7 +209,9 @@ class Route(_Table, frozen=True):
 
 
 class SessionFigures(_Table, frozen=True):
-    """Figures of a session: size of its keys, keys kept ready (both halves), refill rate, time to live."""
+    """Figures of a session: size of its keys, keys kept ready (both halves), each end's refill rate at most,
+    time to live.
+    """
 
     key_size_bits: KeySize = 256
     depth_keys: Annotated[int, Meta(ge=2, le=100_000, extra=_unit("keys"))] = 64

@@ -10,8 +10,8 @@ import msgspec
 DETOUR_GAIN = 2.0
 """How many times wider a path must be to be taken in spite of more hops; chosen by qstrata."""
 
-LEAST_POOL_BITS = 2048
-"""A pool below this counts as empty: eight keys of 256 bits; chosen by qstrata."""
+LEAST_POOL_BITS = 4096
+"""A pool below this counts as empty: a batch of eight keys of 256 bits at each end; chosen by qstrata."""
 
 
 class LinkPhase(enum.Enum):

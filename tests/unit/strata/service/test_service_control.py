@@ -113,10 +113,19 @@ def test_a_declared_session_opens_at_both_kmes_with_half_the_depth_each(stage):
     assert (stage.unit().state, stage.unit().path, stage.unit().sites) == ("open", 7, ("a", "b"))
 
 
-def test_both_kmes_get_credit_over_the_same_path_at_half_its_rate_each(stage):
+def test_both_kmes_get_credit_over_the_same_path_at_the_rate_of_the_session_at_most(stage):
     for kme in (KME_A, KME_B):
         credit = stage.heard(kme, GrantCredit)[-1]
-        assert (credit.path, credit.rate_keys_per_s, credit.total_keys) == (7, 100.0, 6000)
+        assert (credit.path, credit.rate_keys_per_s, credit.total_keys) == (7, 10.0, 600)
+
+
+def test_kmes_share_the_rate_of_a_path_that_sustains_less_than_the_session_wants(stage):
+    stage.rate_bps = 10 * 256.0
+    stage.send(FORWARDING, CONTROL, stage.grant(stage.unit().session))
+    stage.run()
+    for kme in (KME_A, KME_B):
+        credit = stage.heard(kme, GrantCredit)[-1]
+        assert (credit.rate_keys_per_s, credit.total_keys) == (5.0, 300)
 
 
 def test_a_kme_learns_its_saes_their_peers_and_all_other_names(stage):

@@ -95,7 +95,7 @@ class Carrier:
             return [Send(kme, TransferRefused(header.transfer, "too many transfers are under way here"))]
         segments = self._allocate(link, len(message.bits) * 8, now)
         if segments is None:
-            refused = TransferRefused(header.transfer, f"too little key on link {link}")
+            refused = TransferRefused(header.transfer, self._station.shortage(link))
             return [Send(kme, refused), *self._want(link, now)]
         return self._go(header, message.bits.reveal(), "", link, (), segments, now)
 
@@ -226,7 +226,7 @@ class Carrier:
     def _retry(self, batch: Waiting, now: int) -> Effects:
         header = batch.header
         if header.deadline_ps - self._station.figures.return_ps <= now:
-            reason = f"too little key on link {batch.link}"
+            reason = self._station.shortage(batch.link)
             returned = Returned(batch.incoming, header.transfer, False, reason)
             return [self._station.to_peer(batch.incoming, returned)]
         up = self._station.up[batch.link]

@@ -123,6 +123,11 @@ class RelayElement(Element):
         return []
 
     def _light(self, message: Light, sender: Address, now: int) -> Effects:
+        dark = self.station.dark.setdefault(message.link, {})
+        if message.up:
+            dark.pop(message.bearer, None)
+        else:
+            dark[message.bearer] = None
         if self.station.channels.get(message.link) == message.bearer:
             self.station.up[message.link] = message.up and self._known[message.link]
         return []

@@ -63,6 +63,7 @@ class Station:
         self.peers: dict[str, Handle] = {}
         self.channels: dict[str, str] = {}
         self.up: dict[str, bool] = {}
+        self.dark: dict[str, dict[str, None]] = {}
         self.table: dict[int, TableRow] = {}
         self.table_version = 0
         for link in links:
@@ -72,6 +73,11 @@ class Station:
             self.peers[link.link] = port.bind(peer, link.channel)
             self.channels[link.link] = link.channel
             self.up[link.link] = False
+
+    def shortage(self, link: str) -> str:
+        """Say that a link has too little key, and which of its bearers has no signal, if so."""
+        dark = " and ".join(self.dark.get(link, ()))
+        return f"too little key on link {link}" + (f": no signal of {dark}" if dark else "")
 
     def to_peer(self, link: str, message: Message) -> Send:
         """Address a message to the relay at the link's other end."""

@@ -73,7 +73,8 @@ class Supply:
         for site in sites:
             serial = self._serials.next(now)
             if unit.path:
-                grant = credit(unit.rate_bps, unit.size_bits)
+                most_bps = len(unit.sites) * unit.rate_keys_per_s * unit.size_bits
+                grant = credit(min(unit.rate_bps, most_bps), unit.size_bits)
                 said: GrantCredit | WithdrawCredit = GrantCredit(
                     unit.session, serial, unit.path, grant.rate_keys_per_s, grant.total_keys
                 )

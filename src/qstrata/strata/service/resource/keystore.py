@@ -28,12 +28,15 @@ FORGOTTEN_AT_ONCE = 1000
 class KmeFigures(msgspec.Struct, frozen=True):
     """The KME's bounds and periods; times in picoseconds, sizes in bits.
 
-    A failed batch has cost link key, so the next one rests: `retry_ps`, doubled by each failure, at most
-    `rest_max_ps`.
+    A batch starts when `batch_keys_min` or half of the depth is missing, or anything at all `top_up_ps` after
+    the last. A failed one has cost link key: the next rests, `retry_ps` doubled by each failure, at most
+    `rest_max_ps`; it has `probe_keys` at most and goes alone.
     """
 
     batch_keys: int = 32
-    batch_keys_min: int = 10
+    batch_keys_min: int = 16
+    probe_keys: int = 8
+    top_up_ps: int = 10 * PS_PER_S
     transfer_timeout_ps: int = 5 * PS_PER_S
     retry_ps: int = PS_PER_S // 2
     rest_max_ps: int = 8 * PS_PER_S

@@ -31,11 +31,12 @@ DeliverOnDemand = Callable[[Session, tuple[str, ...], EncKeys, Address, int], Ef
 class Transfer:
     """A batch on its way: `asked` once the relay may have it, `request` when an SAE waits for it."""
 
-    __slots__ = ("deadline_ps", "header", "request", "retry_ps", "sender", "session")
+    __slots__ = ("deadline_ps", "drawn_ps", "header", "request", "retry_ps", "sender", "session")
 
-    def __init__(self, session: Session, header: TransferHeader) -> None:
+    def __init__(self, session: Session, header: TransferHeader, now: int) -> None:
         self.session = session
         self.header = header
+        self.drawn_ps = now
         self.deadline_ps = header.deadline_ps
         self.retry_ps = 0
         self.request: EncKeys | None = None
@@ -81,10 +82,12 @@ class Refill:
         effects = list(self._renew(session, now))
         if self._must_wait(session, now):
             return effects
-        missing = record.depth - len(session.ready) - session.reserved_keys()
-        smallest = min(figures.batch_keys_min, record.depth)
-        wanted = min(missing, figures.batch_keys, credit.available(now, figures.batch_keys))
-        if wanted >= smallest:
+        missing = record.depth - session.placed_keys() - session.reserved_keys()
+        if not credit.left_keys:
+            session.refill = "its credit is used up and control has not renewed it"
+        largest = figures.probe_keys if session.rest_ps else figures.batch_keys
+        wanted = min(missing, largest, credit.available(now, figures.batch_keys))
+        if wanted >= min(largest, self._smallest(session, now)):
             credit.spend(wanted)
             return [*effects, *self._start(session, wanted, record.size_bits, now)]
         if session.void and not self._under_way(session):
@@ -119,11 +122,18 @@ class Refill:
                 first[name] = transfer
         return [transfer for transfer in first.values() if not self._under_way(transfer.session)]
 
+    def _smallest(self, session: Session, now: int) -> int:
+        """Return the least batch that is worth its messages now."""
+        figures = self._store.figures
+        if now - session.started_ps >= figures.top_up_ps:
+            return 1
+        return max(1, min(figures.batch_keys_min, session.record.depth // 2))
+
     def _must_wait(self, session: Session, now: int) -> bool:
         """Say whether nothing new may start: batches go in the order of their numbers, few at a time."""
         if now < session.rests_until_ps or any(t.session is session for t in self._refused.values()):
             return True
-        return self._under_way(session) >= self._store.figures.transfers_max
+        return self._under_way(session) >= (1 if session.rest_ps else self._store.figures.transfers_max)
 
     def _under_way(self, session: Session) -> int:
         return sum(t.session is session for t in self._transfers.values())
@@ -148,7 +158,7 @@ class Refill:
 
     def _draw_local(self, session: Session, now: int) -> Effects:
         missing = session.record.depth - len(session.ready)
-        if missing < min(self._store.figures.batch_keys_min, session.record.depth):
+        if not missing:
             return []
         is_full = session.unfetched() + missing > self._store.figures.stored_max
         session.refill = FULL if is_full else ""
@@ -172,6 +182,7 @@ class Refill:
         sender: Address | None = None,
     ) -> Effects:
         record, credit, store = session.record, session.credit, self._store
+        session.started_ps = now
         keys = self.draw(session, number, size_bits)
         sequence = session.mark.next_sequence
         changes = session.reserve(keys)
@@ -188,7 +199,7 @@ class Refill:
             deadline_ps=now + store.figures.transfer_timeout_ps,
             void=tuple(session.void)[:VOIDS_PER_TRANSFER],
         )
-        transfer = Transfer(session, header)
+        transfer = Transfer(session, header, now)
         transfer.request, transfer.sender = request, sender
         self._transfers[header.transfer] = transfer
         ask = self._ask(transfer)
@@ -200,12 +211,17 @@ class Refill:
         return [Send(self._store.relay, TransferRequest(transfer.header, KeyMaterial(bits)))]
 
     def refused(self, message: TransferRefused, sender: Address, now: int) -> Effects:
-        """Keep a batch that the relay refused before anything was spent, and ask again later."""
+        """Keep a batch that the relay refused before anything was spent, and ask again later.
+
+        A large one is given up after a while, for a small one may go sooner.
+        """
         transfer = self._transfers.pop(message.transfer, None)
         if transfer is None:
             return []
         transfer.session.refill = message.reason
-        if transfer.request is not None:
+        figures = self._store.figures
+        late = now - transfer.drawn_ps >= figures.transfer_timeout_ps
+        if transfer.request is not None or (late and len(transfer.header.key_ids) > figures.probe_keys):
             return self._fail(transfer, message.reason, now)
         transfer.retry_ps = now + self._store.figures.retry_ps
         self._refused[message.transfer] = transfer

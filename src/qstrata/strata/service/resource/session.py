@@ -80,6 +80,7 @@ class Session:
         self.wanted_ps = -PS_PER_S
         self.rest_ps = 0
         self.rests_until_ps = 0
+        self.started_ps = -PS_PER_S
 
     @property
     def is_local(self) -> bool:
@@ -252,6 +253,10 @@ class Session:
         kinds = (SessionRecord.kind, SessionMark.kind, KeyTotals.kind)
         batches = (Drop(BatchRecord.kind, batch.key) for batch in self.batches.values())
         return [*(Drop(kind, name) for kind in kinds), *batches]
+
+    def placed_keys(self) -> int:
+        """Return the own keys that are left of batches which the far KME has."""
+        return sum(self.live.values())
 
     def reserved_keys(self) -> int:
         """Return the keys in batches that are not yet placed."""
