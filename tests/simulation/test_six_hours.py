@@ -4,8 +4,6 @@ The demand is that of `benchmarks.scenarios`. The utilisation of a link at one o
 ledger there books as relayed, over all that was generated, blocks still unused and the start included.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
 from benchmarks.scenarios import BOTTLENECK, busy_madrid, one_sided_madrid
@@ -40,9 +38,9 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def six_hours() -> Iterator[Run]:
+def six_hours() -> Run:
     lines = KeptLines("account", "block")
-    yield Run(Simulation(busy_madrid(), seed=1, log=lines), lines, 6 * HOUR_PS)
+    return Run(Simulation(busy_madrid(), seed=1, log=lines), lines, 6 * HOUR_PS)
 
 
 pytestmark = pytest.mark.slow
