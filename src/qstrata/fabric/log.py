@@ -79,7 +79,7 @@ class Answered(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag"
 
 
 class Settled(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="settled"):
-    """Follower and owner agree on a block's account up to `position` (design 2.3, watermark)."""
+    """Follower and owner agree on a block's account up to `position`, its watermark."""
 
     site: str
     link: str
