@@ -9,40 +9,21 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from qstrata.cli import endings
+from qstrata.cli.arguments import (
+    InitialBits,
+    Json,
+    Listen,
+    LogEvents,
+    Name,
+    Network,
+    Seed,
+    Source,
+    StateDir,
+    Target,
+    duration,
+)
 from qstrata.cli.version import VERSION
 from qstrata.core.errors import QstrataError
-
-
-def _duration(kind: Any, tokens: Sequence[Any]) -> int:
-    from qstrata.cli.durations import duration_ps
-
-    return duration_ps(tokens[0].value)
-
-
-Source = Annotated[str, Parameter(help="A network file, or the name of a shipped network: madrid, ring.")]
-Name = Annotated[
-    str | None, Parameter(help="Name of the network; may be left out when only one is up, else madrid.")
-]
-StateDir = Annotated[
-    Path | None, Parameter(help="Folder of the network's state, instead of the default by its name.")
-]
-Json = Annotated[bool, Parameter(help="Print one JSON document instead of tables.")]
-InitialBits = Annotated[
-    int | None, Parameter(help="Bits placed on every link at the start, booked as provisioned; 0 for none.")
-]
-Seed = Annotated[
-    int | None, Parameter(help="Seed of everything drawn; its keys are not secret. Default: the file's.")
-]
-Listen = Annotated[str, Parameter(help="Address at which the KMEs listen.")]
-LogEvents = Annotated[bool, Parameter(help="Keep the event log in the state folder.")]
-Target = Annotated[
-    str,
-    Parameter(
-        help="A link or fibre (`a-b`, `fibre/a-b`); to cut also `a-b/distillation`, `a-b/relay`, "
-        "`management/SITE`."
-    ),
-]
-Network = Annotated[str | None, Parameter(name="--network", help="Name of the network, as for `inspect`.")]
 
 app = App(
     name="qstrata",
@@ -258,7 +239,7 @@ def run_(
     *,
     virtual: Annotated[bool, Parameter(help="In virtual time, as fast as the machine can.")] = False,
     for_: Annotated[
-        int, Parameter(name="--for", converter=_duration, help="How long: 90s, 15m, 6h, 1d, 1h30m.")
+        int, Parameter(name="--for", converter=duration, help="How long: 90s, 15m, 6h, 1d, 1h30m.")
     ],
     seed: Seed = None,
     json: Json = False,

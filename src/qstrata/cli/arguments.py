@@ -1,0 +1,40 @@
+"""The arguments that several commands take."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+
+def duration(kind: Any, tokens: Sequence[Any]) -> int:
+    """Convert what was typed to a duration in picoseconds."""
+    from qstrata.cli.durations import duration_ps
+
+    return duration_ps(tokens[0].value)
+
+
+Source = Annotated[str, Parameter(help="A network file, or the name of a shipped network: madrid, ring.")]
+Name = Annotated[
+    str | None, Parameter(help="Name of the network; may be left out when only one is up, else madrid.")
+]
+StateDir = Annotated[
+    Path | None, Parameter(help="Folder of the network's state, instead of the default by its name.")
+]
+Json = Annotated[bool, Parameter(help="Print one JSON document instead of tables.")]
+InitialBits = Annotated[
+    int | None, Parameter(help="Bits placed on every link at the start, booked as provisioned; 0 for none.")
+]
+Seed = Annotated[
+    int | None, Parameter(help="Seed of everything drawn; its keys are not secret. Default: the file's.")
+]
+Listen = Annotated[str, Parameter(help="Address at which the KMEs listen.")]
+LogEvents = Annotated[bool, Parameter(help="Keep the event log in the state folder.")]
+Target = Annotated[
+    str,
+    Parameter(
+        help="A link or fibre (`a-b`, `fibre/a-b`); to cut also `a-b/distillation`, `a-b/relay`, "
+        "`management/SITE`."
+    ),
+]
+Network = Annotated[str | None, Parameter(name="--network", help="Name of the network, as for `inspect`.")]
