@@ -3,6 +3,7 @@
 import enum
 import heapq
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -97,17 +98,25 @@ def _choose(
     views: Sequence[LinkView], widths: Mapping[str, float | None], a: str, b: str, gain: float
 ) -> tuple[tuple[str, ...], float] | None:
     levels = sorted({width for width in widths.values() if width is not None}, reverse=True)
-    connected = [level for level in levels if _fewest(_edges(views, widths, level), a, b) is not None]
-    if not connected:
+
+    def fewest(level: float) -> tuple[str, ...] | None:
+        return _fewest(_edges(views, widths, level), a, b)
+
+    if not levels or fewest(levels[-1]) is None:
         return ((), math.inf) if a == b else None
-    least = connected[0] / gain
-    shortest = _fewest(_edges(views, widths, least), a, b)
+    # A lower level has all links of a higher one: both searches may halve.
+    least = levels[bisect_left(levels, True, key=lambda level: fewest(level) is not None)] / gain
+    shortest = fewest(least)
     assert shortest is not None
-    for level in levels:
-        links = _fewest(_edges(views, widths, max(level, least)), a, b)
-        if links is not None and len(links) == len(shortest):
-            return links, min((widths[link] or 0.0 for link in links), default=math.inf)
-    return None
+    hops = len(shortest)
+
+    def is_as_short(level: float) -> bool:
+        links = fewest(max(level, least))
+        return links is not None and len(links) == hops
+
+    links = fewest(max(levels[bisect_left(levels, True, key=is_as_short)], least))
+    assert links is not None
+    return links, min((widths[link] or 0.0 for link in links), default=math.inf)
 
 
 def _edges(views: Sequence[LinkView], widths: Mapping[str, float | None], least: float) -> _Edges:
