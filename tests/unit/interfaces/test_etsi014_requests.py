@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qstrata.core.secrets import KeyMaterial
-from qstrata.fabric.messages.delivery import DeliveredKey, KeysDelivered
+from qstrata.fabric.messages.delivery import DeliveredKey, Fault, KeysDelivered, RequestRefused
 from qstrata.interfaces.etsi014.client import (
     BadRequestError,
     NoAnswerError,
@@ -16,7 +16,7 @@ from qstrata.interfaces.etsi014.client import (
     path_of,
     read_keys,
 )
-from qstrata.interfaces.etsi014.handler import keys_answer
+from qstrata.interfaces.etsi014.handler import keys_answer, refusal_answer
 from qstrata.interfaces.etsi014.http import HttpRequest, RejectedError
 from qstrata.interfaces.etsi014.requests import GetKey, read_request, sae_name
 from qstrata.interfaces.etsi014.types import KeyEntry, Limits
@@ -108,3 +108,10 @@ def test_a_refusal_is_an_error_with_its_status_and_text(status, kind):
     with pytest.raises(kind) as caught:
         read_keys(status, b'{"message":"why"}')
     assert (caught.value.status, caught.value.message) == (status, "why")
+
+
+def test_a_refusal_says_when_to_ask_again_in_whole_seconds_that_are_not_too_few():
+    def answer(after_ps):
+        return refusal_answer(RequestRefused(1, Fault.UNAVAILABLE, "why", after_ps))
+
+    assert [answer(ps).retry_after_s for ps in (0, 1, 10**12, 10**12 + 1)] == [0, 1, 1, 2]

@@ -103,9 +103,13 @@ class Fault(enum.Enum):
 
 
 class RequestRefused(_Answer, frozen=True, gc=False):
-    """Refuse a request; nothing was consumed. `message` is safe to show to the SAE."""
+    """Refuse a request; nothing was consumed. `message` is safe to show to the SAE.
+
+    `retry_after_ps` is how long it takes until what was asked for is expected; 0 where that is not known.
+    """
 
     logged: ClassVar[tuple[str, ...]] = ("request",)
     request: int
     fault: Fault
     message: str
+    retry_after_ps: int = 0

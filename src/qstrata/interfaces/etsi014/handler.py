@@ -7,6 +7,7 @@ from functools import partial
 import msgspec
 
 from qstrata.core.effects import Effects
+from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.delivery import Fault, KeysDelivered, PairStatus, RequestRefused
 from qstrata.fabric.messages.unit_requests import OpenUnit, UnitAnswer
 from qstrata.interfaces.etsi014.face import Answer, ApplicationFace
@@ -19,6 +20,7 @@ Pair = tuple[str, str]
 
 REFUSED_STATE = "refused"
 OPENING = "the session of this pair is being opened: ask again in a moment"
+OPENING_S = 1
 
 _STATUS_OF = {Fault.UNAUTHORIZED: 401, Fault.BAD_REQUEST: 400, Fault.UNAVAILABLE: 503}
 
@@ -72,7 +74,7 @@ class Etsi014Handler:
         elif type(answer) is PairStatus and answer.session:
             respond(status_answer(answer, sae, wanted.peer, self._limits), now)
         elif type(answer) is RequestRefused and answer.fault is not Fault.NO_SESSION:
-            respond(error_answer(_STATUS_OF[answer.fault], answer.message), now)
+            respond(refusal_answer(answer), now)
         else:
             return self._open(face, (sae, wanted.peer), respond, now)
         return ()
@@ -124,6 +126,12 @@ def keys_answer(delivered: KeysDelivered) -> HttpAnswer:
     return HttpAnswer(200, body)
 
 
+def refusal_answer(refused: RequestRefused) -> HttpAnswer:
+    """Return what an SAE is told that the KME refused, and when to ask again where that is known."""
+    after_s = -(-refused.retry_after_ps // PS_PER_S)
+    return error_answer(_STATUS_OF[refused.fault], refused.message, retry_after_s=after_s)
+
+
 def opening_answer(answer: Answer) -> HttpAnswer:
     """Return what an SAE is told when its pair had no session and control has answered, or has not.
 
@@ -131,7 +139,8 @@ def opening_answer(answer: Answer) -> HttpAnswer:
     """
     if type(answer) is UnitAnswer:
         if answer.state != REFUSED_STATE:
-            return error_answer(503, f"{OPENING} ({answer.reason})" if answer.reason else OPENING)
+            text = f"{OPENING} ({answer.reason})" if answer.reason else OPENING
+            return error_answer(503, text, retry_after_s=OPENING_S)
         status = 401 if answer.reason.startswith(Fault.UNAUTHORIZED.value) else 503
         return error_answer(status, f"no session for this pair: {answer.reason}")
     reason = answer.message if type(answer) is RequestRefused else "unexpected answer"

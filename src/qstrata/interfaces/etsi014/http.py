@@ -18,14 +18,18 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 class HttpAnswer:
-    """One answer: status, JSON body, and the methods that a 405 allows. Shows nothing of its body."""
+    """One answer: status, JSON body, the methods that a 405 allows, and when to ask again, in seconds.
 
-    __slots__ = ("allow", "body", "status")
+    `retry_after_s` 0 says nothing. Shows nothing of its body.
+    """
 
-    def __init__(self, status: int, body: bytes | bytearray, allow: str = "") -> None:
+    __slots__ = ("allow", "body", "retry_after_s", "status")
+
+    def __init__(self, status: int, body: bytes | bytearray, allow: str = "", retry_after_s: int = 0) -> None:
         self.status = status
         self.body = body
         self.allow = allow
+        self.retry_after_s = retry_after_s
 
     def wipe(self) -> None:
         """Overwrite a body that holds keys; harmless on any other, and twice."""
@@ -54,10 +58,14 @@ class RejectedError(InputError):
 
 
 def error_answer(
-    status: int, message: str, details: tuple[Unsupported, ...] = (), allow: str = ""
+    status: int,
+    message: str,
+    details: tuple[Unsupported, ...] = (),
+    allow: str = "",
+    retry_after_s: int = 0,
 ) -> HttpAnswer:
     """Return an answer with the standard's Error body, also for 401, which the standard leaves without one.
 
     Clients are known that read every answer but 200 as JSON.
     """
-    return HttpAnswer(status, _encode(Error(message, details)), allow)
+    return HttpAnswer(status, _encode(Error(message, details)), allow, retry_after_s)

@@ -136,6 +136,8 @@ class Etsi014Server:
             head.append("Connection: keep-alive")
         if answer.allow:
             head.append(f"Allow: {answer.allow}")
+        if answer.retry_after_s:
+            head.append(f"Retry-After: {answer.retry_after_s}")
         text = bytearray("\r\n".join([*head, "", ""]).encode("ascii"))
         if request.method != "HEAD":
             text += answer.body

@@ -11,6 +11,7 @@ import msgspec
 from qstrata.core.address import Address
 from qstrata.core.effects import Commit, Drop, Effects, Note, Put, Send
 from qstrata.core.secrets import KeyMaterial
+from qstrata.core.time import PS_PER_S
 from qstrata.fabric.log import Answered
 from qstrata.fabric.messages.delivery import (
     AskStatus,
@@ -24,7 +25,7 @@ from qstrata.fabric.messages.delivery import (
 )
 from qstrata.planes.places import kme_name
 from qstrata.store.records import KeyRecord, KeyState
-from qstrata.strata.service.resource.keystore import KeyStore
+from qstrata.strata.service.resource.keystore import KeyStore, KmeFigures
 from qstrata.strata.service.resource.refill import Refill
 from qstrata.strata.service.resource.session import FULL, Session
 
@@ -81,9 +82,7 @@ class Delivery:
                 return self._local_on_demand(session, asked, sender)
             return self._refill.on_demand(session, asked, sender, now)
         if len(session.ready) < message.number:
-            why = f" ({session.refill})" if session.refill else ""
-            text = f"{len(session.ready)} of {message.number} keys are stored now; try again later{why}"
-            return self._refuse(message.request, sender, Fault.UNAVAILABLE, text)
+            return self._refuse_short(session, message, sender, now)
         keys = [session.keys[session.ready.popleft()] for _ in range(message.number)]
         return [
             *self._hand_out(session, keys, "enc", message.request, message.sae, sender),
@@ -197,8 +196,32 @@ class Delivery:
             return None
         return session
 
+    def _refuse_short(self, session: Session, message: EncKeys, sender: Address, now: int) -> Effects:
+        stored, wanted = len(session.ready), message.number
+        after_ps = expected_ps(session, wanted - stored, self._store.figures, now)
+        when = f"in about {-(-after_ps // PS_PER_S)} s" if after_ps else "later"
+        why = f" ({session.refill})" if session.refill else ""
+        text = f"{stored} of {wanted} keys are stored now; try again {when}{why}"
+        refusal = RequestRefused(message.request, Fault.UNAVAILABLE, text, after_ps)
+        return [Send(self._store.port.bind(sender), refusal)]
+
     def _refuse(self, request: int, sender: Address, fault: Fault, text: str) -> Effects:
         return [Send(self._store.port.bind(sender), RequestRefused(request, fault, text))]
+
+
+def expected_ps(session: Session, missing: int, figures: KmeFigures, now: int) -> int:
+    """Return how long it takes until `missing` more keys are expected, at the rate that control granted.
+
+    0 says that nothing is known: there is no credit, or too little of it is left.
+    """
+    if session.is_local:
+        return figures.refill_ps
+    credit, more = session.credit, max(0, missing - session.reserved_keys())
+    if credit is None or credit.left_keys < more or credit.rate_keys_per_s <= 0:
+        return 0
+    held = credit.allowance_keys + credit.rate_keys_per_s * (now - credit.refreshed_ps) / PS_PER_S
+    earning_ps = round(max(0.0, more - held) / credit.rate_keys_per_s * PS_PER_S)
+    return max(earning_ps, session.rests_until_ps - now, 0) + figures.refill_ps
 
 
 def _copy(key: KeyRecord) -> KeyMaterial:
