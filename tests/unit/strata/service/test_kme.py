@@ -8,6 +8,7 @@ from qstrata.fabric.messages.delivery import AskStatus, Fault, KeysDelivered, Re
 from qstrata.fabric.messages.service_control import (
     CloseSession,
     CreditWanted,
+    GrantCredit,
     OpenSession,
     ReportSessions,
     SessionOpened,
@@ -127,6 +128,21 @@ def test_a_batch_without_answer_is_void_and_the_far_kme_is_told(rig: Rig) -> Non
     assert (void.header.key_ids, void.header.void) == ((), (asked.header.sequence,))
     rig.run(10)
     assert not rig.relay.take(TransferRequest)
+
+
+def test_a_far_kme_that_stays_silent_leaves_no_more_behind_than_what_it_must_be_told(filled: Rig) -> None:
+    """A transfer that only tells which batches are void has nothing to destroy when it fails itself."""
+    filled.grant(2, total=100_000)
+    filled.enc(20)
+    filled.relay.take(TransferRequest)
+    filled.run(10)
+    (*_, asked) = filled.relay.take(TransferRequest)
+    filled.tell(filled.controller, GrantCredit(SESSION, 3, 7, 0.0, 0))
+    filled.run(600)
+    told = [message for message in filled.relay.take(TransferRequest) if not message.header.key_ids]
+    assert len(told) > 10
+    assert asked.header.sequence in told[-1].header.void
+    assert {len(message.header.void) for message in told[5:]} == {len(told[5].header.void)}
 
 
 def test_a_refused_transfer_is_asked_again_with_the_same_keys(rig: Rig) -> None:

@@ -239,7 +239,7 @@ class Refill:
             return []
         transfer.deadline_ps = now + self._store.figures.transfer_timeout_ps
         transfer.header = msgspec.structs.replace(
-            header, path=credit.path, deadline_ps=transfer.deadline_ps, void=tuple(session.void)
+            header, path=credit.path, deadline_ps=transfer.deadline_ps, void=tuple(session.void)[:VOIDS_PER_TRANSFER]
         )
         self._transfers[header.transfer] = transfer
         return self._ask(transfer)

@@ -163,8 +163,14 @@ class Session:
         return [Put(ready)]
 
     def make_void(self, sequence: int) -> list[Put | Drop]:
-        """Destroy a batch that was not acknowledged; the far KME is told with the next transfer."""
+        """Destroy a batch that was not acknowledged; the far KME is told with the next transfer.
+
+        Of an empty one there is nothing to tell.
+        """
         batch = self.batches[sequence]
+        if not batch.key_ids:
+            del self.batches[sequence]
+            return [Drop(BatchRecord.kind, batch.key)]
         void = msgspec.structs.replace(batch, state=BatchState.VOID)
         self.batches[sequence] = void
         self.void[sequence] = None
