@@ -239,7 +239,10 @@ class Refill:
             return []
         transfer.deadline_ps = now + self._store.figures.transfer_timeout_ps
         transfer.header = msgspec.structs.replace(
-            header, path=credit.path, deadline_ps=transfer.deadline_ps, void=tuple(session.void)[:VOIDS_PER_TRANSFER]
+            header,
+            path=credit.path,
+            deadline_ps=transfer.deadline_ps,
+            void=tuple(session.void)[:VOIDS_PER_TRANSFER],
         )
         self._transfers[header.transfer] = transfer
         return self._ask(transfer)
