@@ -166,7 +166,7 @@ def test_a_network_that_cannot_come_up_detached_says_why(lab: Lab) -> None:
         )
     assert run.returncode == 3
     assert run.stdout == ""
-    assert run.stderr.startswith("qstrata: error: ")
+    assert run.stderr.startswith("qstrata: error[QS-3")
     assert str(port) in run.stderr
     assert run.stderr.count("\n") == 1
     assert lab.nothing_is_left()

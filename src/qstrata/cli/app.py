@@ -46,10 +46,11 @@ def run(words: Sequence[str]) -> int:
         app(words, exit_on_error=False, print_error=False, result_action="return_none")
         sys.stdout.flush()
     except CycloptsError as error:
-        endings.complain(f"{str(error).strip()} (`qstrata --help` lists what there is)")
+        usage = endings.UsageError(f"{str(error).strip()} (`qstrata --help` lists what there is)")
+        endings.complain(str(usage), endings.error_code(usage))
         return endings.USAGE
     except QstrataError as error:
-        endings.complain(endings.told(error))
+        endings.complain(endings.told(error), endings.error_code(error))
         return endings.exit_code(error)
     except KeyboardInterrupt:
         return endings.INTERRUPTED

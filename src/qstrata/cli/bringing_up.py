@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from qstrata.network.supervisor import run as run_network
 
 _READY_S = 60.0
 _PAUSE_S = 0.02
-_ERROR = "qstrata: error: "
+_ERROR = re.compile(r"^qstrata: error\[([A-Z]+-[0-9]+)\]: ", re.MULTILINE)
 
 Then = Callable[[RunningNetwork, asyncio.Event], Awaitable[None]]
 """What to do once a network serves; setting the event takes it down."""
@@ -150,7 +151,8 @@ def _await_ready(child: "subprocess.Popen[bytes]", paths: StatePaths, log: Path)
     while True:
         code = child.poll()
         if code is not None:
-            raise AnsweredError(_last_word(log), code if code > 0 else 3)
+            text, error = _last_word(log)
+            raise AnsweredError(text, code if code > 0 else 3, error)
         record = read_run(paths)
         if record is not None and record.pid == child.pid == running_pid(paths):
             return
@@ -159,10 +161,13 @@ def _await_ready(child: "subprocess.Popen[bytes]", paths: StatePaths, log: Path)
         time.sleep(_PAUSE_S)
 
 
-def _last_word(log: Path) -> str:
+def _last_word(log: Path) -> tuple[str, str]:
+    """Return what a process said of its end, and the code of that error."""
     said = log.read_text(encoding="utf-8", errors="replace").rstrip()
-    _, found, error = said.rpartition(_ERROR)
-    return error if found else f"the network ended before it was up: see {log}"
+    found = list(_ERROR.finditer(said))
+    if not found:
+        return f"the network ended before it was up: see {log}", ""
+    return said[found[-1].end() :], found[-1][1]
 
 
 def _show(saes: tuple[SaeView, ...], *, as_json: bool) -> None:

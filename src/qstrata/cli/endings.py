@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from qstrata.core.errors import InputError, InternalError, QstrataError, RefusedError
+from qstrata.network.error_codes import CRASH, MACHINE, code_of
 
 OK, USER, USAGE, ENVIRONMENT, PEER = range(5)
 INTERNAL = 70
@@ -31,11 +32,12 @@ class CheckFailedError(QstrataError):
 
 
 class AnsweredError(QstrataError):
-    """A running network refused a request, with the exit code that it gave."""
+    """A running network refused a request, with the exit code and the error code that it gave."""
 
-    def __init__(self, text: str, code: int) -> None:
+    def __init__(self, text: str, code: int, error: str = "") -> None:
         super().__init__(text)
         self.code = code
+        self.error = error or MACHINE
 
 
 def exit_code(error: QstrataError) -> int:
@@ -55,17 +57,27 @@ def exit_code(error: QstrataError) -> int:
 
 
 def told(error: QstrataError) -> str:
-    """Return what is said of an error; a list of problems gets a line of its own above it."""
+    """Return what is said of an error; a list of problems gets a line of its own above it.
+
+    What a KME answered is told with its HTTP status.
+    """
     # DescriptionError is known by its list: to import it would cost every command the YAML reader.
+    if _is_foreign(error) and hasattr(error, "status"):
+        return f"the KME answered {error}" if error.status else str(error).removeprefix("0: ")
     count = len(getattr(error, "problems", ()))
     heading = f"{count} problem{'s' if count > 1 else ''} in the network file:\n" if count else ""
     return f"{heading}{error}"
 
 
-def complain(text: str) -> None:
-    """Say on stderr what went wrong."""
+def complain(text: str, code: str) -> None:
+    """Say on stderr what went wrong, with the code of the error."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"qstrata: error: {text}\n")
+        sys.stderr.write(f"qstrata: error[{code}]: {text}\n")
+
+
+def error_code(error: QstrataError) -> str:
+    """Return the code of an error; one that a running network answered with is its own."""
+    return error.error if isinstance(error, AnsweredError) else code_of(error)
 
 
 def talk(text: str) -> None:
@@ -83,9 +95,9 @@ def crashed(error: BaseException) -> int:
     try:
         path = _write_crash("".join(traceback.format_exception(error)))
     except OSError:
-        complain(f"internal fault, which is ours ({name}), and nowhere could be written what it was")
+        complain(f"internal fault, which is ours ({name}), and nowhere could be written what it was", CRASH)
     else:
-        complain(f"internal fault, which is ours ({name}): please report it with {path}")
+        complain(f"internal fault, which is ours ({name}): please report it with {path}", CRASH)
     return INTERNAL
 
 

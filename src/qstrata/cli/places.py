@@ -6,9 +6,9 @@ from typing import TypeVar
 import msgspec
 
 from qstrata.cli.endings import AnsweredError
-from qstrata.core.errors import EnvironmentFaultError, InputError, InternalError
+from qstrata.core.errors import InputError, InternalError
 from qstrata.network.remote import Answer, Asked, Failed
-from qstrata.network.state import StatePaths, running_pid, state_paths
+from qstrata.network.state import NotUpError, StatePaths, running_pid, state_paths
 
 DEFAULT_NETWORK = "madrid"
 
@@ -52,14 +52,14 @@ def place_of(name: str | None, state_dir: Path | None) -> Place:
 
 
 def ask(place: Place, request: Asked, wanted: type[T]) -> T:
-    """Ask a running network; raises EnvironmentFaultError when it is not up, AnsweredError for a refusal."""
+    """Ask a running network; raises NotUpError when it is not up, AnsweredError for a refusal."""
     if running_pid(place.paths) is None:
         raise not_up(place)
     from qstrata.network import asking
 
     answer: Answer = asking.ask(place.paths, request)
     if isinstance(answer, Failed):
-        raise AnsweredError(answer.text, answer.code)
+        raise AnsweredError(answer.text, answer.code, answer.error)
     if not isinstance(answer, wanted):
         raise InternalError(
             f"network {place.name} answered {type(answer).__name__} to {type(request).__name__}"
@@ -67,16 +67,12 @@ def ask(place: Place, request: Asked, wanted: type[T]) -> T:
     return answer
 
 
-def not_up(place: Place) -> EnvironmentFaultError:
+def not_up(place: Place) -> NotUpError:
     """Return the error of a network that does not run."""
     if place.named:
-        return EnvironmentFaultError(
-            f"the network {place.name} is not up: bring it up with `qstrata up {place.name}`"
-        )
+        return NotUpError(f"the network {place.name} is not up: bring it up with `qstrata up {place.name}`")
     root = place.paths.root
-    return EnvironmentFaultError(
-        f"no network is up in {root}: bring one up with `qstrata up FILE --state-dir {root}`"
-    )
+    return NotUpError(f"no network is up in {root}: bring one up with `qstrata up FILE --state-dir {root}`")
 
 
 def _checked(name: str) -> str:

@@ -6,7 +6,7 @@ import msgspec
 
 from qstrata.core.errors import EnvironmentFaultError, InputError, QstrataError
 from qstrata.network.remote import Answer, AskDown, Asked, Failed
-from qstrata.network.state import StatePaths
+from qstrata.network.state import NotUpError, StatePaths
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 ANSWER_S = 15.0
@@ -27,7 +27,7 @@ def ask(paths: StatePaths, request: Asked) -> Answer:
             connection.connect(str(paths.control_socket))
         except (FileNotFoundError, ConnectionRefusedError) as fault:
             name = paths.root.name
-            raise EnvironmentFaultError(
+            raise NotUpError(
                 f"network {name} is not up: run `qstrata up {name}`, or name its folder with --state-dir"
             ) from fault
         except OSError as fault:

@@ -208,10 +208,14 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done", tag_field="is"
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="is"):
-    """Say what is wrong with a request, and the cure; `code` is the command's exit code."""
+    """Say what is wrong with a request, and the cure; `code` is the command's exit code.
+
+    `error` is the code of the error, as in `qstrata.network.error_codes`.
+    """
 
     text: str
     code: int
+    error: str = ""
 
 
 Asked = AskInspect | AskTrace | AskDescribe | AskInject | AskHeal | AskFaults | AskDown

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from qstrata.core.errors import EnvironmentFaultError, InputError, InternalError, QstrataError, RefusedError
+from qstrata.network.error_codes import INPUT, code_of
 from qstrata.network.remote import Answer, Asked, Failed
 from qstrata.network.state import StatePaths
 
@@ -31,7 +32,7 @@ def exit_code(error: QstrataError) -> int:
 
 def failed(error: QstrataError) -> Failed:
     """Return the answer that an error makes."""
-    return Failed(text=str(error), code=exit_code(error))
+    return Failed(text=str(error), code=exit_code(error), error=code_of(error))
 
 
 class ControlSocket:
@@ -85,7 +86,8 @@ class ControlSocket:
             request = _requests.decode(line)
         except (ValueError, TimeoutError, msgspec.DecodeError):
             # readline raises ValueError for a line over the limit.
-            return Failed(text=f"a request is one JSON object of at most {MAX_REQUEST_BYTES} bytes", code=1)
+            text = f"a request is one JSON object of at most {MAX_REQUEST_BYTES} bytes"
+            return Failed(text=text, code=1, error=INPUT)
         try:
             return await self._respond(request)
         except QstrataError as error:

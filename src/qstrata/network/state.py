@@ -20,6 +20,14 @@ _SOCKET_PATH_BYTES = 103 if sys.platform == "darwin" else 107
 """Longest path of a Unix socket without its closing zero byte: unix(7) has 108 bytes, macOS 104."""
 
 
+class NotUpError(EnvironmentFaultError):
+    """The network that is meant does not run."""
+
+
+class AlreadyUpError(EnvironmentFaultError):
+    """Another process runs the network of a state folder."""
+
+
 class StatePaths(msgspec.Struct, frozen=True):
     """Name everything in the state folder `root`; nothing is made or read here."""
 
@@ -145,14 +153,14 @@ def prepare(paths: StatePaths) -> None:
 def hold(paths: StatePaths) -> RunLock:
     """Take the right to run the network of a prepared state folder, and note this process in the lock.
 
-    Raises EnvironmentFaultError, with the process that has it, when it is taken.
+    Raises AlreadyUpError, with the process that has it, when it is taken.
     """
     descriptor = os.open(paths.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
     if not _lock(descriptor):
         pid = _read_pid(descriptor)
         os.close(descriptor)
         who = f"process {pid}" if pid is not None else "another process"
-        raise EnvironmentFaultError(
+        raise AlreadyUpError(
             f"{who} already runs the network in {paths.root}: end it with `qstrata down`, "
             "or give another folder with --state-dir"
         )

@@ -64,7 +64,7 @@ def test_a_check_that_fails_ends_with_code_1(capsys, monkeypatch):
     assert main(["demo", "--check"]) == 1
     said = capsys.readouterr()
     assert said.out == "FAIL\n"
-    assert said.err.endswith("qstrata: error: key 1 is not the same at a and b\n")
+    assert said.err.endswith("qstrata: error[QS-104]: key 1 is not the same at a and b\n")
 
 
 def test_a_check_that_was_interrupted_has_not_succeeded(capsys, monkeypatch):

@@ -26,7 +26,7 @@ from qstrata.network.shipped import shipped_text
 def error_of(capsys: pytest.CaptureFixture[str]) -> str:
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("qstrata: error: ")
+    assert re.match(r"qstrata: error\[QS-[1-7]\d\d\]: ", said.err)
     assert said.err.count("\n") == 1
     assert "Traceback" not in said.err
     return said.err
@@ -120,7 +120,7 @@ def test_all_that_is_wrong_with_a_file_is_told_in_one_run(capsys, tmp_path):
     assert main(["validate", str(path)]) == 1
     said = capsys.readouterr().err
     problems = re.findall(rf"^{re.escape(str(path))}:\d+:\d+: ", said, re.MULTILINE)
-    assert said.startswith(f"qstrata: error: {len(problems)} problems in the network file:\n")
+    assert said.startswith(f"qstrata: error[QS-102]: {len(problems)} problems in the network file:\n")
     assert "did you mean `length-km`" in said
 
 

@@ -110,10 +110,11 @@ def test_describe_shows_planes_arrows_counts_and_refusals(capsys):
 
 @pytest.mark.parametrize("code", [1, 3, 70])
 def test_a_refusal_ends_with_the_networks_own_words_and_code(capsys, code):
-    with scripted_network(state_paths("lab"), Failed(text="no such fibre: there is a-b", code=code)):
+    answer = Failed(text="no such fibre: there is a-b", code=code, error="QS-103")
+    with scripted_network(state_paths("lab"), answer):
         assert main(["inject", "cut", "a-c"]) == code
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "qstrata: error: no such fibre: there is a-b\n")
+    assert (said.out, said.err) == ("", "qstrata: error[QS-103]: no such fibre: there is a-b\n")
 
 
 def test_the_only_network_that_is_up_needs_no_name_but_one_of_two_does(capsys):

@@ -56,11 +56,11 @@ def test_question_is_answered(paths: StatePaths) -> None:
 
 
 def test_fault_of_the_caller_comes_back_with_its_exit_code(paths: StatePaths) -> None:
-    assert ask(paths, AskTrace(wanted="x")) == Failed(text="nobody knows x", code=1)
+    assert ask(paths, AskTrace(wanted="x")) == Failed(text="nobody knows x", code=1, error="QS-101")
 
 
 def test_fault_of_the_machine_comes_back_with_its_exit_code(paths: StatePaths) -> None:
-    assert ask(paths, AskInspect()) == Failed(text="the disk refuses", code=3)
+    assert ask(paths, AskInspect()) == Failed(text="the disk refuses", code=3, error="QS-305")
 
 
 @pytest.mark.parametrize(
