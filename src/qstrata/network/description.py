@@ -1,141 +1,135 @@
-"""What a network file says, as frozen structs: one struct per table, kebab-case keys, ranges with units.
+"""A network as its file describes it, complete: nothing is left to kinds and defaults of links and nodes.
 
-The loader reads a file against these types; ranges, units and the words for a wrong value stand here once.
-A description holds no derived figure: what follows from it is asked of the properties.
+What may be left out of a file is filled up by `entries`; ranges, units and words stand in `tables`. A
+description holds no derived figure: what follows from it is asked of the properties.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_MS, PS_PER_US
+from qstrata.network.tables import (
+    MAX_SAES,
+    BlockSeconds,
+    Channel,
+    Channels,
+    Clock,
+    Demand,
+    DeviceFigures,
+    Ends,
+    InitialKeyBits,
+    LengthKm,
+    Limits,
+    LossDb,
+    Management,
+    Medium,
+    Name,
+    Pair,
+    Policy,
+    ProfileName,
+    Protocol,
+    Route,
+    Sae,
+    Session,
+    SessionFigures,
+    Table,
+    WantedChannels,
+    said,
+)
 from qstrata.physics.fibre import propagation_delay_ps
-from qstrata.physics.parameters import PARAMETERS, LinkParameters, check_parameters
+from qstrata.physics.parameters import LinkParameters, check_parameters
 from qstrata.physics.profiles import DEFAULT_PROFILE, profile
 from qstrata.planes.places import kme_name
 
+__all__ = [
+    "MAX_LINKS",
+    "MAX_NODES",
+    "Channel",
+    "Channels",
+    "Clock",
+    "Defaults",
+    "Demand",
+    "Description",
+    "DeviceFigures",
+    "Kme",
+    "Limits",
+    "Link",
+    "LinkFigures",
+    "Management",
+    "NetworkTables",
+    "Node",
+    "Policy",
+    "Route",
+    "Sae",
+    "Session",
+    "SessionFigures",
+    "checked",
+]
+
 MAX_NODES = 1000
 MAX_LINKS = 5000
-MAX_SAES = 1000
-MAX_PAIRS = 100_000
 
 
-def _figure(name: str) -> Meta:
-    parameter = next(parameter for parameter in PARAMETERS if parameter.name == name)
-    return Meta(ge=parameter.minimum, le=parameter.maximum, extra={"unit": parameter.unit})
+class KmePort(Table, frozen=True, kw_only=True):
+    """The KME of a site."""
+
+    port: Annotated[
+        int,
+        said(
+            "TCP port of its key interface; 0: any free one", meant="a TCP port, 0 to 65535", ge=0, le=65535
+        ),
+    ] = 0
 
 
-def _unit(unit: str) -> dict[str, Any]:
-    return {"unit": unit}
-
-
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$",
-        extra={"meant": "1 to 32 lower-case letters, digits and inner hyphens"},
-    ),
-]
-Port = Annotated[int, Meta(ge=0, le=65535, extra={"meant": "a TCP port; 0 takes any free one"})]
-KeySize = Annotated[int, Meta(ge=8, le=8192, multiple_of=8, extra=_unit("bits"))]
-Milliseconds = Annotated[float, Meta(ge=0, le=10_000, extra=_unit("ms"))]
-Pair = tuple[str, str]
-
-
-class _Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
-    pass
-
-
-class Clock(_Table, frozen=True):
-    """How fast the network's time runs; `rate` is network seconds per second, for `scaled` alone."""
-
-    mode: Literal["real", "scaled", "virtual"] = "real"
-    rate: Annotated[float, Meta(gt=0, le=1000, extra=_unit("network seconds per second"))] = 1.0
-
-
-class Management(_Table, frozen=True):
-    """The out-of-band management channel of a site: its one-way delay."""
-
-    delay_ms: Milliseconds = 1.0
-
-
-class Limits(_Table, frozen=True):
-    """What a KME accepts in a request and stores for a session; ETSI GS QKD 014 V1.1.1, 6.1 (status)."""
-
-    max_key_per_request: Annotated[int, Meta(ge=1, le=1024, extra=_unit("keys"))] = 128
-    min_key_size_bits: KeySize = 64
-    max_key_size_bits: KeySize = 1024
-    max_stored_keys: Annotated[int, Meta(ge=1, le=1_000_000, extra=_unit("keys"))] = 100_000
-
-
-class Kme(_Table, frozen=True):
+class Kme(KmePort, frozen=True, kw_only=True):
     """The KME of a site: the TCP port of its ETSI 014 face, and limits of its own."""
 
-    port: Port = 0
     limits: Limits | None = None
 
 
-class Node(_Table, frozen=True):
+class Site(Table, frozen=True, kw_only=True):
+    """A site: where it is."""
+
+    name: Annotated[Name, Meta(description="its name, unlike every other node's")]
+    site: Annotated[
+        tuple[
+            Annotated[float, said("longitude", ge=-180, le=180, unit="degrees of longitude")],
+            Annotated[float, said("latitude", ge=-90, le=90, unit="degrees of latitude")],
+        ],
+        Meta(description="its longitude, then its latitude (WGS 84)"),
+    ]
+
+
+class Node(Site, frozen=True, kw_only=True):
     """A site; `site` is its longitude and latitude in degrees (WGS 84)."""
 
-    name: Name
-    site: tuple[
-        Annotated[float, Meta(ge=-180, le=180, extra=_unit("degrees of longitude"))],
-        Annotated[float, Meta(ge=-90, le=90, extra=_unit("degrees of latitude"))],
-    ]
     kme: Kme = Kme()
     management: Management | None = None
 
 
-class Channel(_Table, frozen=True):
-    """A companion classical channel: its one-way delay, or its length; neither means the fibre's length."""
+class LinkFigures(Table, frozen=True, kw_only=True):
+    """Figures of a link that links may share."""
 
-    delay_us: Annotated[float, Meta(ge=0, le=1_000_000, extra=_unit("us"))] | None = None
-    length_km: Annotated[float, Meta(gt=0, le=20_000, extra=_unit("km"))] | None = None
-
-
-class Channels(_Table, frozen=True):
-    """The companion channels of a link; without both of them the link cannot be activated."""
-
-    distillation: Channel | None = None
-    relay: Channel | None = None
-
-
-class DeviceFigures(_Table, frozen=True):
-    """Figures of a link's devices that replace those of its profile."""
-
-    pulse_rate_hz: Annotated[float, _figure("pulse_rate_hz")] | None = None
-    signal_intensity: Annotated[float, _figure("signal_intensity")] | None = None
-    weak_intensity: Annotated[float, _figure("weak_intensity")] | None = None
-    vacuum_intensity: Annotated[float, _figure("vacuum_intensity")] | None = None
-    signal_probability: Annotated[float, _figure("signal_probability")] | None = None
-    weak_probability: Annotated[float, _figure("weak_probability")] | None = None
-    vacuum_probability: Annotated[float, _figure("vacuum_probability")] | None = None
-    sender_z_probability: Annotated[float, _figure("sender_z_probability")] | None = None
-    receiver_z_probability: Annotated[float, _figure("receiver_z_probability")] | None = None
-    eta_bob: Annotated[float, _figure("eta_bob")] | None = None
-    y0: Annotated[float, _figure("y0")] | None = None
-    e_d: Annotated[float, _figure("e_d")] | None = None
-    error_correction_efficiency: Annotated[float, _figure("error_correction_efficiency")] | None = None
-    eps_sec: Annotated[float, _figure("eps_sec")] | None = None
-    eps_cor: Annotated[float, _figure("eps_cor")] | None = None
+    medium: Medium = "fibre"
+    protocol: Protocol = "decoy-bb84"
+    profile: ProfileName = DEFAULT_PROFILE
+    parameters: Annotated[
+        DeviceFigures, Meta(description="device figures that replace those of the profile, each by itself")
+    ] = DeviceFigures()
+    block_s: BlockSeconds = 60
+    initial_key_bits: InitialKeyBits = 0
 
 
-class Link(_Table, frozen=True):
+class Link(LinkFigures, frozen=True, kw_only=True):
     """A quantum link, written once: `ends` are the site of the transmitter and that of the receiver."""
 
-    ends: Pair
-    length_km: Annotated[float, Meta(gt=0, le=500, extra=_unit("km"))]
-    loss_db: Annotated[float, Meta(ge=0, le=200, extra=_unit("dB"))]
-    channels: Literal["default"] | Channels
-    medium: Literal["fibre"] = "fibre"
-    protocol: Literal["decoy-bb84"] = "decoy-bb84"
-    profile: str = DEFAULT_PROFILE
-    parameters: DeviceFigures = DeviceFigures()
-    block_s: Annotated[int, Meta(ge=1, le=3600, extra=_unit("s"))] = 60
-    initial_key_bits: Annotated[int, Meta(ge=0, le=100_000_000, multiple_of=8, extra=_unit("bits"))] = 0
+    ends: Ends
+    length_km: LengthKm
+    loss_db: LossDb
+    channels: WantedChannels
 
     @property
     def name(self) -> str:
@@ -188,82 +182,54 @@ class Link(_Table, frozen=True):
         return propagation_delay_ps(channel.length_km or self.length_km)
 
 
-class Sae(_Table, frozen=True):
-    """An SAE, `urn:qkd:<domain>:...`, and the node whose KME serves it."""
-
-    name: str
-    node: str
-
-
-class Policy(_Table, frozen=True):
-    """Which SAEs may share keys: all pairs, or the pairs listed, without direction."""
-
-    pairs: Literal["all"] | Annotated[tuple[Pair, ...], Meta(max_length=MAX_PAIRS)] = "all"
-
-
-class Route(_Table, frozen=True):
-    """A row of the name table: names at and under `prefix` are served by the KME of `node`."""
-
-    prefix: str
-    node: str
-
-
-class SessionFigures(_Table, frozen=True):
-    """Figures of a session: size of its keys, keys kept ready (both halves), each end's refill rate at most,
-    time to live.
-    """
-
-    key_size_bits: KeySize = 256
-    depth_keys: Annotated[int, Meta(ge=2, le=100_000, extra=_unit("keys"))] = 64
-    rate_keys_per_s: Annotated[float, Meta(gt=0, le=100_000, extra=_unit("keys/s"))] = 10.0
-    ttl_s: Annotated[int, Meta(ge=1, le=31_622_400, extra=_unit("s"))] = 86_400
-
-
-class Session(_Table, frozen=True):
-    """A session that opens at `up`; what it leaves out comes from the defaults."""
-
-    between: Pair
-    key_size_bits: KeySize | None = None
-    depth_keys: Annotated[int, Meta(ge=2, le=100_000, extra=_unit("keys"))] | None = None
-    rate_keys_per_s: Annotated[float, Meta(gt=0, le=100_000, extra=_unit("keys/s"))] | None = None
-    ttl_s: Annotated[int, Meta(ge=1, le=31_622_400, extra=_unit("s"))] | None = None
-
-
-class Demand(_Table, frozen=True):
-    """What SAEs ask for in virtual runs: `number` keys per request, `keys_per_s` in each direction.
-
-    The first of `between` asks; with `both_directions` the second does too, as much again.
-    """
-
-    between: Pair
-    keys_per_s: Annotated[float, Meta(gt=0, le=100_000, extra=_unit("keys/s"))]
-    number: Annotated[int, Meta(ge=1, le=1024, extra=_unit("keys"))] = 1
-    key_size_bits: KeySize | None = None
-    both_directions: bool = True
-
-
-class Defaults(_Table, frozen=True):
+class Defaults(Table, frozen=True, kw_only=True):
     """Figures that hold where nothing else is said."""
 
-    session: SessionFigures = SessionFigures()
-    limits: Limits = Limits()
+    session: Annotated[SessionFigures, Meta(description="figures of every session")] = SessionFigures()
+    limits: Annotated[Limits, Meta(description="limits of every KME")] = Limits()
 
 
-class Description(_Table, frozen=True):
+class NetworkTables(Table, frozen=True, kw_only=True):
+    """The tables that a file and a description have alike."""
+
+    name: Annotated[Name, Meta(description="the name by which commands call the network")]
+    domain: Annotated[Name, Meta(description="its domain: the names of its SAEs begin `urn:qkd:<domain>:`")]
+    saes: Annotated[
+        tuple[Sae, ...], Meta(description="the SAEs: applications that fetch keys", max_length=MAX_SAES)
+    ]
+    seed: (
+        Annotated[
+            int,
+            said("seed of all that is drawn, keys too; left out, they are secret", ge=0, le=2**63 - 1),
+        ]
+        | None
+    ) = None
+    clock: Annotated[Clock, Meta(description="how fast the network's time runs")] = Clock()
+    policy: Annotated[Policy, Meta(description="which SAEs may share keys")] = Policy()
+    routes: (
+        Annotated[
+            tuple[Route, ...],
+            Meta(description="which node serves which names; left out, each SAE's own", max_length=MAX_SAES),
+        ]
+        | None
+    ) = None
+    sessions: Annotated[
+        tuple[Session, ...],
+        Meta(description="sessions that open at `up`; others open when first asked", max_length=MAX_SAES),
+    ] = ()
+    demands: Annotated[
+        tuple[Demand, ...], Meta(description="what SAEs ask for in virtual runs", max_length=MAX_SAES)
+    ] = ()
+    management: Annotated[
+        Management, Meta(description="the management channel of nodes that say nothing of their own")
+    ] = Management()
+
+
+class Description(NetworkTables, frozen=True, kw_only=True):
     """A network as its file describes it; `seed` None means the operating system's randomness."""
 
-    name: Name
-    domain: Name
     nodes: Annotated[tuple[Node, ...], Meta(min_length=1, max_length=MAX_NODES)]
     links: Annotated[tuple[Link, ...], Meta(max_length=MAX_LINKS)]
-    saes: Annotated[tuple[Sae, ...], Meta(max_length=MAX_SAES)]
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
-    clock: Clock = Clock()
-    policy: Policy = Policy()
-    routes: Annotated[tuple[Route, ...], Meta(max_length=MAX_SAES)] | None = None
-    sessions: Annotated[tuple[Session, ...], Meta(max_length=MAX_SAES)] = ()
-    demands: Annotated[tuple[Demand, ...], Meta(max_length=MAX_SAES)] = ()
-    management: Management = Management()
     defaults: Defaults = Defaults()
 
     def kme_name(self, node: str) -> str:

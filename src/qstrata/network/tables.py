@@ -1,0 +1,211 @@
+"""The small tables of a network file, and the types of its keys: what each means, its unit, its range.
+
+Every key says here, once, what people, editors, the schema and the loader need to know of it.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from qstrata.physics.parameters import PARAMETERS
+from qstrata.physics.profiles import PROFILES
+
+MAX_SAES = 1000
+MAX_PAIRS = 100_000
+
+
+def said(meaning: str, unit: str = "", meant: str = "", **bounds: Any) -> Meta:
+    """Return what is known of a key: its meaning, its unit, the words for what is wanted, its bounds."""
+    extra = {key: value for key, value in (("unit", unit), ("meant", meant)) if value}
+    return Meta(description=meaning, extra=extra or None, **bounds)
+
+
+def _figure(name: str) -> Meta:
+    parameter = next(parameter for parameter in PARAMETERS if parameter.name == name)
+    return said(parameter.meaning, unit=parameter.unit, ge=parameter.minimum, le=parameter.maximum)
+
+
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
+_NAME_MEANT = "1 to 32 lower-case letters, digits and inner hyphens"
+Name = Annotated[str, Meta(pattern=NAME_PATTERN, extra={"meant": _NAME_MEANT})]
+
+KeySize = Annotated[int, Meta(ge=8, le=8192, multiple_of=8, extra={"unit": "bits"})]
+NodeName = Annotated[str, Meta(description="name of a node of this file")]
+SaeName = Annotated[str, Meta(description="name of an SAE of this file")]
+Pair = tuple[SaeName, SaeName]
+
+KeysPerRequest = Annotated[int, said("most keys that one request may ask for", ge=1, le=1024, unit="keys")]
+SmallestKey = Annotated[KeySize, Meta(description="size of the smallest key that may be asked for")]
+LargestKey = Annotated[KeySize, Meta(description="size of the largest key that may be asked for")]
+StoredKeys = Annotated[int, said("most keys stored for one session", ge=1, le=1_000_000, unit="keys")]
+SessionKeySize = Annotated[KeySize, Meta(description="size of the keys that are kept ready")]
+Depth = Annotated[
+    int, said("keys kept ready, the halves of both KMEs together", ge=2, le=100_000, unit="keys")
+]
+Rate = Annotated[
+    float, said("most keys that each end makes anew in a second", gt=0, le=100_000, unit="keys/s")
+]
+Ttl = Annotated[int, said("how long an unfetched key lives", ge=1, le=31_622_400, unit="s")]
+
+Ends = Annotated[
+    tuple[NodeName, NodeName], Meta(description="the node of the transmitter, then that of the receiver")
+]
+LengthKm = Annotated[float, said("length of the fibre", gt=0, le=500, unit="km")]
+LossDb = Annotated[float, said("loss of the fibre, connectors included", ge=0, le=200, unit="dB")]
+Medium = Annotated[Literal["fibre"], Meta(description="what the light goes through")]
+Protocol = Annotated[Literal["decoy-bb84"], Meta(description="the protocol of the quantum link")]
+ProfileName = Annotated[
+    str,
+    Meta(description=f"device profile, one of {', '.join(f'`{known.name}`' for known in PROFILES)}"),
+]
+BlockSeconds = Annotated[
+    int, said("how long a block is collected before it is distilled", ge=1, le=3600, unit="s")
+]
+InitialKeyBits = Annotated[
+    int,
+    said(
+        "bits placed at both ends at the start, booked as provisioned",
+        unit="bits",
+        ge=0,
+        le=100_000_000,
+        multiple_of=8,
+    ),
+]
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """A table of a network file."""
+
+
+class Clock(Table, frozen=True, kw_only=True):
+    """How fast the network's time runs."""
+
+    mode: Annotated[
+        Literal["real", "scaled", "virtual"],
+        Meta(description="real time; real time times `rate`; or as fast as the machine can"),
+    ] = "real"
+    rate: Annotated[
+        float,
+        said("network seconds in a second, for `scaled` alone", gt=0, le=1000, unit="s/s"),
+    ] = 1.0
+
+
+class Management(Table, frozen=True, kw_only=True):
+    """The out-of-band management channel of a site."""
+
+    delay_ms: Annotated[float, said("its one-way delay", ge=0, le=10_000, unit="ms")] = 1.0
+
+
+class Limits(Table, frozen=True, kw_only=True):
+    """What a KME accepts in a request and stores for a session; ETSI GS QKD 014 V1.1.1, 6.1 (status)."""
+
+    max_key_per_request: KeysPerRequest = 128
+    min_key_size_bits: SmallestKey = 64
+    max_key_size_bits: LargestKey = 1024
+    max_stored_keys: StoredKeys = 100_000
+
+
+class Channel(Table, frozen=True, kw_only=True):
+    """A companion classical channel: its delay or its length; neither means the fibre's length."""
+
+    delay_us: Annotated[float, said("its one-way delay", ge=0, le=1_000_000, unit="us")] | None = None
+    length_km: (
+        Annotated[float, said("its length, from which its delay follows", gt=0, le=20_000, unit="km")] | None
+    ) = None
+
+
+class Channels(Table, frozen=True, kw_only=True):
+    """The companion channels of a link; without both of them the link cannot be activated."""
+
+    distillation: (
+        Annotated[Channel, Meta(description="over which both ends distil key from their detections")] | None
+    ) = None
+    relay: Annotated[Channel, Meta(description="over which keys are relayed, masked by link bits")] | None = (
+        None
+    )
+
+
+WantedChannels = Annotated[
+    Literal["default"] | Channels,
+    Meta(description="the companion classical channels; `default`: both, as long as the fibre"),
+]
+
+
+class DeviceFigures(Table, frozen=True, kw_only=True):
+    """Figures of a link's devices that replace those of its profile."""
+
+    pulse_rate_hz: Annotated[float, _figure("pulse_rate_hz")] | None = None
+    signal_intensity: Annotated[float, _figure("signal_intensity")] | None = None
+    weak_intensity: Annotated[float, _figure("weak_intensity")] | None = None
+    vacuum_intensity: Annotated[float, _figure("vacuum_intensity")] | None = None
+    signal_probability: Annotated[float, _figure("signal_probability")] | None = None
+    weak_probability: Annotated[float, _figure("weak_probability")] | None = None
+    vacuum_probability: Annotated[float, _figure("vacuum_probability")] | None = None
+    sender_z_probability: Annotated[float, _figure("sender_z_probability")] | None = None
+    receiver_z_probability: Annotated[float, _figure("receiver_z_probability")] | None = None
+    eta_bob: Annotated[float, _figure("eta_bob")] | None = None
+    y0: Annotated[float, _figure("y0")] | None = None
+    e_d: Annotated[float, _figure("e_d")] | None = None
+    error_correction_efficiency: Annotated[float, _figure("error_correction_efficiency")] | None = None
+    eps_sec: Annotated[float, _figure("eps_sec")] | None = None
+    eps_cor: Annotated[float, _figure("eps_cor")] | None = None
+
+
+class Sae(Table, frozen=True, kw_only=True):
+    """An SAE: an application that fetches keys."""
+
+    name: Annotated[str, Meta(description="its URN, `urn:qkd:<domain>:...`")]
+    node: Annotated[NodeName, Meta(description="the node whose KME serves it")]
+    routable: Annotated[
+        bool, Meta(description="whether its name is known outside; `false`: it pairs inside its domain alone")
+    ] = True
+
+
+class Policy(Table, frozen=True, kw_only=True):
+    """Which SAEs may share keys."""
+
+    pairs: Annotated[
+        Literal["all"] | Annotated[tuple[Pair, ...], Meta(max_length=MAX_PAIRS)],
+        Meta(description="all pairs, or the pairs listed, without direction"),
+    ] = "all"
+
+
+class Route(Table, frozen=True, kw_only=True):
+    """A row of the name table."""
+
+    prefix: Annotated[str, Meta(description="a URN; names at and under it are meant")]
+    node: Annotated[NodeName, Meta(description="the node whose KME serves them")]
+
+
+class SessionFigures(Table, frozen=True, kw_only=True):
+    """Figures of sessions."""
+
+    key_size_bits: SessionKeySize = 256
+    depth_keys: Depth = 64
+    rate_keys_per_s: Rate = 10.0
+    ttl_s: Ttl = 86_400
+
+
+class Session(Table, frozen=True, kw_only=True):
+    """A session that opens at `up`; what it leaves out comes from `defaults: session`."""
+
+    between: Annotated[Pair, Meta(description="the two SAEs that share its keys")]
+    key_size_bits: SessionKeySize | None = None
+    depth_keys: Depth | None = None
+    rate_keys_per_s: Rate | None = None
+    ttl_s: Ttl | None = None
+
+
+class Demand(Table, frozen=True, kw_only=True):
+    """What SAEs ask for in virtual runs."""
+
+    between: Annotated[Pair, Meta(description="the SAE that asks, and the SAE that fetches the same keys")]
+    keys_per_s: Annotated[float, said("keys asked for in each direction", gt=0, le=100_000, unit="keys/s")]
+    number: Annotated[int, said("keys of one request", ge=1, le=1024, unit="keys")] = 1
+    key_size_bits: (
+        Annotated[KeySize, Meta(description="size of the keys; left out, that of the session")] | None
+    ) = None
+    both_directions: Annotated[bool, Meta(description="whether the second SAE asks too, as much again")] = (
+        True
+    )
