@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+UUID_BYTES = 16
+
 
 class RandomSource(Protocol):
     """What draws key bits and identifiers: a seeded stream, or the operating system."""
@@ -39,9 +41,9 @@ def source(seed: int | None, *names: str | int) -> RandomSource:
     return SystemRandom() if seed is None else stream(seed, *names)
 
 
-def draw_uuid(random: RandomSource) -> str:
-    """Draw a version 4 UUID as text (RFC 9562, 5.4)."""
-    bits = bytearray(random.bytes(16))
+def uuid_of(drawn: bytes) -> str:
+    """Return the version 4 UUID, as text, that UUID_BYTES random bytes make (RFC 9562, 5.4)."""
+    bits = bytearray(drawn)
     bits[6] = (bits[6] & 0x0F) | 0x40
     bits[8] = (bits[8] & 0x3F) | 0x80
     text = bits.hex()

@@ -18,6 +18,7 @@ from qstrata.fabric.log import Carried, Durable
 _CHUNK = 512
 
 _CARRIED_TAG = Carried.__struct_config__.tag
+_DURABLE_TAG = Durable.__struct_config__.tag
 
 
 class Recorder:
@@ -67,12 +68,18 @@ class Recorder:
 
     def durable(self, node: str, changes: Sequence[Put | Drop], now: int) -> None:
         """Write a `Durable` entry for every row that has become durable at a node."""
+        lines, sequence = self._lines, self._sequence
         for change in changes:
+            sequence += 1
             if isinstance(change, Put):
                 record = change.record
-                self.note(Durable(node, "put", record.kind, record.key, record.logged), now)
+                row: tuple[object, ...] = ("put", record.kind, record.key, record.logged)
             else:
-                self.note(Durable(node, "drop", change.kind, change.key, ()), now)
+                row = ("drop", change.kind, change.key, ())
+            lines.append((now, sequence, _DURABLE_TAG, node, *row))
+        self._sequence = sequence
+        if len(lines) >= _CHUNK:
+            self._encode()
 
     def sha256(self) -> str:
         """Return the hash of all lines so far; InternalError where none is kept."""

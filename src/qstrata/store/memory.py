@@ -30,7 +30,8 @@ class MemoryStore:
         for change in changes:
             if isinstance(change, Put):
                 record = change.record
-                kept = codec.encode(record) if record.kind in codec.SECRET_KINDS else codec.known(record)
+                secret = record.kind in codec.SECRET_KINDS and getattr(record, "bits", None) is not None
+                kept = codec.encode(record) if secret else codec.known(record)
                 rows.append(((record.kind, record.key), kept))
             else:
                 rows.append(((change.kind, change.key), None))

@@ -6,7 +6,7 @@ import msgspec
 
 from qstrata.core.address import Address
 from qstrata.core.effects import Commit, Drop, Effect, Effects, Handle, Put, Send, Timer
-from qstrata.core.randomness import draw_uuid
+from qstrata.core.randomness import UUID_BYTES, uuid_of
 from qstrata.core.secrets import KeyMaterial
 from qstrata.fabric.messages.delivery import EncKeys, Fault, RequestRefused
 from qstrata.fabric.messages.service_control import CreditWanted
@@ -140,10 +140,11 @@ class Refill:
 
     def draw(self, session: Session, number: int, size_bits: int) -> list[KeyRecord]:
         """Draw keys with their ids; they belong to the session's next batch."""
-        store, record = self._store, session.record
+        record, length = session.record, UUID_BYTES + size_bits // 8
+        drawn = self._store.random.bytes(number * length)
         return [
             KeyRecord(
-                key_id=draw_uuid(store.random),
+                key_id=uuid_of(drawn[start : start + UUID_BYTES]),
                 session=record.session,
                 sequence=session.mark.next_sequence,
                 position=position,
@@ -151,9 +152,9 @@ class Refill:
                 size_bits=size_bits,
                 valid_until_ps=record.valid_until_ps,
                 state=KeyState.POOLED,
-                bits=KeyMaterial(store.random.bytes(size_bits // 8)),
+                bits=KeyMaterial(drawn[start + UUID_BYTES : start + length]),
             )
-            for position in range(number)
+            for position, start in enumerate(range(0, len(drawn), length))
         ]
 
     def _draw_local(self, session: Session, now: int) -> Effects:
