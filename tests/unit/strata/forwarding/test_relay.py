@@ -2,13 +2,16 @@
 
 import pytest
 
+from qstrata.core.effects import Send
 from qstrata.core.secrets import KeyMaterial, xor
-from qstrata.fabric.messages.east_west import BlockLost
+from qstrata.fabric.messages.base import Message
+from qstrata.fabric.messages.east_west import BlockGiven, BlockLost, BlockWanted
 from qstrata.fabric.messages.forwarding_control import InstallTable, TraceTransfer, TransferTraced
 from qstrata.fabric.messages.transfer import Placed, Placement, TransferRefused, TransferSettled
-from qstrata.store.records import BlockBits
+from qstrata.planes import places
+from qstrata.store.records import BlockBits, BlockState
 from qstrata.strata.forwarding.resource.station import RelayFigures
-from tests.unit.strata.forwarding.relay_rig import Row
+from tests.unit.strata.forwarding.relay_rig import DOMAIN, Row
 
 KEY = bytes(range(100, 132))
 PADS = {"a-b": bytes(range(64)), "b-c": bytes(range(128, 192))}
@@ -135,6 +138,26 @@ def test_one_end_with_all_the_demand_gets_the_blocks_of_the_other(row: Row) -> N
         row.place()
     numbers = {s.number for m in row.relayed for s in m.segments if s.link == "a-b"}
     assert numbers == {0, 1}
+
+
+def test_a_block_that_was_given_twice_is_not_lost_in_a_crash(row: Row) -> None:
+    """The second hand-over comes while the first is being made durable, which the crash then prevents."""
+    row.hand_over("a-b", 2, KEY)
+    row.run(2)
+
+    def say(site: str, peer: str, message: Message, seconds: float) -> None:
+        handle = row.fabric.port(places.relay(DOMAIN, site)).bind(places.relay(DOMAIN, peer), "a-b/relay")
+        row.host.perform(site, [Send(handle, message)], row.queue.now)
+        row.run(seconds)
+
+    say("b", "a", BlockWanted("a-b"), 0.0004)
+    (given,) = (number for number, b in row.relays["a"].station.pools["a-b"].blocks.items() if b.giving)
+    say("a", "b", BlockGiven("a-b", given), 0.0001)
+    row.crash("b")
+    row.run(0.1)
+    row.restart("b")
+    owners = {r.owner for r in row.store.load("b") if isinstance(r, BlockState) and r.number == given}
+    assert owners == {"b"}
 
 
 def test_a_block_that_the_other_end_will_never_hold_is_destroyed(row: Row) -> None:

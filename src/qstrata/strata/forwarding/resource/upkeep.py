@@ -133,7 +133,8 @@ class Upkeep:
         taken = self._station.to_peer(message.link, BlockTaken(message.link, message.block))
         state = pool.state_of(message.block)
         if state is not None and state.owner == self._station.site:
-            return [taken]
+            held = pool.blocks.get(message.block)
+            return [taken] if held is None or held.confirmed else []
         if not pool.take(message.block):
             return []
         block = pool.blocks[message.block]
