@@ -46,9 +46,18 @@ class Killed:
 
     def start(self) -> None:
         """Start the process, and return once it serves."""
+        self.launch()
+        self.serve()
+
+    def launch(self) -> None:
+        """Start the process, and return at once."""
         script = Path(__file__).with_name("kill_nine_network.py")
         command = [sys.executable, str(script), str(self.paths.root)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def serve(self) -> None:
+        """Return once the process serves."""
+        assert self._process is not None
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "up\n", "the network did not come up again"
         record = read_run(self.paths)

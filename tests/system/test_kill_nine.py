@@ -14,10 +14,15 @@ from tests.system.kill_nine_load import PAIRS, Killed, Pair, given
 SEED = 20
 WARM_UP_S = 2.0
 KILL_AFTER_S = (0.2, 1.5)
+KILL_EARLY = 5
+"""Every so many kills, the process is killed once more while it starts."""
 
 
 def calls_over_kills(root: Path, kills: int) -> tuple[Killed, list[ClientCall]]:
-    """Put a network under load, kill it so many times at seeded instants, and fetch all that is left."""
+    """Put a network under load, kill it so many times at seeded instants, and fetch all that is left.
+
+    Kills while it starts come in addition.
+    """
     draw = stream(SEED, "kills")
     network = Killed(root)
     network.start()
@@ -27,9 +32,13 @@ def calls_over_kills(root: Path, kills: int) -> tuple[Killed, list[ClientCall]]:
         pair.start()
     time.sleep(WARM_UP_S)
     try:
-        for _ in range(kills):
+        for kill in range(kills):
             time.sleep(float(draw.uniform(*KILL_AFTER_S)))
             network.kill()
+            if kill % KILL_EARLY == 0:
+                network.launch()
+                time.sleep(float(draw.uniform(*KILL_AFTER_S)) / 2)
+                network.kill()
             network.start()
         time.sleep(KILL_AFTER_S[1])
         for pair in pairs:
