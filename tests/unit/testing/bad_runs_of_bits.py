@@ -20,13 +20,20 @@ def pad_bits_used_twice_inside_a_larger_run(story: Story) -> None:
 
 
 def unmasked_with_other_bits(story: Story) -> None:
-    story.pooled()
+    story.blocks()
+    story.carried()
     story.pad("south", "unmask", digest="p1")
 
 
 def unmasked_for_another_transfer(story: Story) -> None:
-    story.pooled()
+    story.blocks()
+    story.carried()
     story.pad("south", "unmask", of="t2")
+
+
+def unmasked_again_after_it_was_followed(story: Story) -> None:
+    story.pooled()
+    story.pad("south", "unmask")
 
 
 def unmasked_where_it_was_masked(story: Story) -> None:
@@ -95,6 +102,13 @@ def position_lost_by_a_crash(story: Story) -> None:
     story.pooled()
     story.note(NodeEvent("south", "crash"))
     story.put("south", BLOCK, position=0)
+
+
+def gap_not_burnt_after_a_crash(story: Story) -> None:
+    story.pooled()
+    story.note(NodeEvent("north", "crash"))
+    story.put("north", BLOCK, position=256, relayed=128)
+    story.note(Settled("north", LINK, 0, 256, 128, 0))
 
 
 def masked_by_the_follower(story: Story) -> None:
@@ -171,6 +185,7 @@ RUNS: list[tuple[str, Callable[[Story], None]]] = [
     ("pad-once", pad_bits_used_twice_inside_a_larger_run),
     ("pad-once", unmasked_with_other_bits),
     ("pad-once", unmasked_for_another_transfer),
+    ("pad-once", unmasked_again_after_it_was_followed),
     ("pad-once", unmasked_where_it_was_masked),
     ("spent-before-sent", masked_before_durable),
     ("spent-before-sent", masked_beyond_what_is_durable),
@@ -182,6 +197,7 @@ RUNS: list[tuple[str, Callable[[Story], None]]] = [
     ("spent-gap", gap_allocated_again_after_a_crash),
     ("spent-gap", gap_allocated_again_after_a_kill),
     ("spent-gap", position_lost_by_a_crash),
+    ("spent-gap", gap_not_burnt_after_a_crash),
     ("one-owner", masked_by_the_follower),
     ("one-owner", masked_by_both_ends),
     ("one-owner", owner_changed_twice),

@@ -7,7 +7,7 @@ import msgspec
 from qstrata.fabric.log import Answered, BlockHeld, NodeEvent
 from qstrata.store.records import KeyState
 from qstrata.testing.history import Outcome
-from tests.unit.testing.story import BLOCK, KEY, LINK, SESSION, Story
+from tests.unit.testing.story import BATCH, BLOCK, KEY, LINK, SESSION, Story
 
 
 def enc_answered_twice(story: Story) -> None:
@@ -135,6 +135,13 @@ def clients_agree_on_what_no_kme_holds(story: Story) -> None:
     story.calls = [msgspec.structs.replace(call, digests=("d2",)) for call in story.calls]
 
 
+def void_key_kept_by_the_far_end(story: Story) -> None:
+    story.pooled()
+    story.put("north", BATCH)
+    story.put("north", KEY, state=KeyState.DESTROYED)
+    story.drop("north", "batch", BATCH.key)
+
+
 def third_sae_got_the_key(story: Story) -> None:
     story.pooled()
     story.enc()
@@ -162,6 +169,7 @@ RUNS: list[tuple[str, Callable[[Story], None]]] = [
     ("equal-ends", key_differs_between_the_ends),
     ("equal-ends", key_drawn_at_both_ends),
     ("equal-ends", key_drawn_nowhere),
+    ("equal-ends", void_key_kept_by_the_far_end),
     ("equal-ends", block_differs_between_the_ends),
     ("equal-ends", block_row_differs_between_the_ends),
     ("expired", answered_after_its_end),

@@ -3,7 +3,7 @@
 from qstrata.fabric.log import NodeEvent, Settled
 from qstrata.store.records import KeyState
 from qstrata.testing.history import Outcome
-from tests.unit.testing.story import BLOCK, KEY, LINK, SESSION, Story
+from tests.unit.testing.story import BATCH, BLOCK, KEY, LINK, SESSION, Story
 
 
 def clean_crash(story: Story) -> None:
@@ -14,6 +14,23 @@ def clean_crash(story: Story) -> None:
     story.put("north", BLOCK, position=256, destroyed=256)
     story.put("north", BLOCK, position=512, destroyed=256)
     story.mask(offset=256, of="t2")
+
+
+def clean_mark_of_what_a_crash_burnt(story: Story) -> None:
+    story.blocks()
+    story.carry()
+    story.note(NodeEvent("north", "crash"))
+    story.put("north", BLOCK, position=512, destroyed=256)
+    for site in ("south", "north"):
+        story.note(Settled(site, LINK, 0, 512, 0, 256))
+
+
+def clean_void_batch(story: Story) -> None:
+    story.pooled()
+    story.put("north", BATCH)
+    for site in ("north", "south"):
+        story.put(site, KEY, own=site == "north", state=KeyState.DESTROYED)
+    story.drop("north", "batch", BATCH.key)
 
 
 def clean_ownership_change(story: Story) -> None:
@@ -113,6 +130,8 @@ CLEAN = [
     clean_expiry_after_a_durable_delivery,
     Story.whole,
     clean_crash,
+    clean_mark_of_what_a_crash_burnt,
+    clean_void_batch,
     clean_ownership_change,
     clean_local_session,
     clean_watermarks,

@@ -5,7 +5,16 @@ import msgspec
 from qstrata.core.effects import Drop, LogEntry, Put, Record
 from qstrata.fabric.log import Answered, BlockHeld, KeyHeld, PadUsed
 from qstrata.fabric.recorder import Recorder
-from qstrata.store.records import BlockState, KeyRecord, KeyState, Segment, SessionRecord, TransferLeg
+from qstrata.store.records import (
+    BatchRecord,
+    BatchState,
+    BlockState,
+    KeyRecord,
+    KeyState,
+    Segment,
+    SessionRecord,
+    TransferLeg,
+)
 from qstrata.testing.checker import check
 from qstrata.testing.history import ClientCall, Outcome
 from qstrata.testing.verdict import Verdict
@@ -34,6 +43,8 @@ SESSION = SessionRecord(
     depth=8,
     valid_until_ps=10_000,
 )
+
+BATCH = BatchRecord(session="s1", sequence=0, key_ids=("k1",), state=BatchState.VOID)
 
 
 class Story:
@@ -83,11 +94,14 @@ class Story:
     def relay(self, transfer: str = "t1", site: str = "north") -> None:
         self.send("T5", f"forwarding.res/d/{site}/relay", "Relay", transfer, LINK)
 
-    def carry(self) -> None:
+    def carried(self) -> None:
         self.put("north", BLOCK, position=256)
         self.leg()
         self.mask()
         self.relay()
+
+    def carry(self) -> None:
+        self.carried()
         self.pad("south", "unmask")
         self.put("south", BLOCK, position=256)
 
