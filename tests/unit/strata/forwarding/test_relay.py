@@ -3,6 +3,7 @@
 import pytest
 
 from qstrata.core.effects import Send
+from qstrata.core.errors import InternalError
 from qstrata.core.secrets import KeyMaterial, xor
 from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.east_west import BlockGiven, BlockLost, BlockWanted
@@ -199,9 +200,14 @@ def test_a_full_pool_lets_blocks_go_at_both_ends() -> None:
 
 
 def test_the_bits_of_a_used_up_block_are_gone(row: Row) -> None:
+    held = [row.relays[site].station.pools["a-b"].blocks[0].bits for site in "ab"]
     row.request(0, bytes(64))
     row.place()
     row.run(25)
+    for bits in held:
+        assert bits is not None
+        with pytest.raises(InternalError, match="wiped"):
+            bits.reveal()
     for site in "ab":
         assert not [r for r in row.store.load(site) if isinstance(r, BlockBits) and r.key == "a-b/0"]
 

@@ -296,6 +296,7 @@ class AgentElement(Element):
         other.bits = KeyMaterial(bits.reveal(middle))
         other.length = other.bits.size_bits
         block.bits = KeyMaterial(bits.reveal(0, middle))
+        bits.wipe()
         block.length = block.bits.size_bits
         self._open[OTHER_HALF] = other
 
@@ -319,6 +320,8 @@ class AgentElement(Element):
         block = self._open.pop(message.block, None)
         if block is None:
             return []
+        if block.bits is not None:
+            block.bits.wipe()
         sample = self._block_sample(message.block, block, block.length, now)
         if message.block == OTHER_HALF:
             first = self._open.get(PROVISIONED)

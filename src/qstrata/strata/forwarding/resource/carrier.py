@@ -97,7 +97,7 @@ class Carrier:
         if segments is None:
             refused = TransferRefused(header.transfer, self._station.shortage(link))
             return [Send(kme, refused), *self._want(link, now)]
-        return self._go(header, message.bits.reveal(), "", link, (), segments, now)
+        return self._go(header, message.bits.take(), "", link, (), segments, now)
 
     def relayed(self, message: Relay, sender: Address, now: int) -> Effects:
         """Take a batch from the relay before: follow its pad bits, then hand it over or carry it on."""

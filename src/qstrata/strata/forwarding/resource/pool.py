@@ -265,6 +265,7 @@ class LinkPool:
             rows.append(Put(block.state))
             if block.bits is not None and not block.unspent:
                 rows.append(Drop(BlockBits.kind, block.state.key))
+                block.bits.wipe()
                 block.bits = None
         return tuple(rows)
 

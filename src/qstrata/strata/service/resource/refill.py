@@ -298,7 +298,7 @@ class Refill:
         if session is None or reason:
             return [Send(store.relay, Placed(header.transfer, False, reason))]
         session.mark = _placed_mark(session, header)
-        keys = _placed_keys(header, message.bits.reveal())
+        keys = _placed_keys(header, message.bits.take())
         changes: list[Put | Drop] = [Put(session.mark), *session.destroy_from_peer(header.void)]
         changes += [session.add(key) for key in keys]
         notes = store.hold(session, keys)
