@@ -23,7 +23,7 @@ from qstrata.fabric.messages.transfer import (
     TransferRequest,
     TransferSettled,
 )
-from qstrata.store.records import BatchRecord
+from qstrata.store.records import BatchRecord, KeyRecord, SessionRecord
 from qstrata.strata.service.resource.keystore import KmeFigures
 from tests.unit.strata.service.kme_rig import ALICE, BOB, CAROL, EVE, FAR, SESSION, SITE, Rig
 
@@ -251,6 +251,17 @@ def test_nothing_is_given_after_the_end_of_the_session(rig: Rig) -> None:
     rig.run(6)
     assert rig.enc(1, peer=CAROL).fault is Fault.NO_SESSION
     assert rig.dec(ids(given), sae=CAROL, peer=ALICE).message == NOT_FOUND
+
+
+def test_the_bits_of_an_expired_session_go_also_while_control_is_away() -> None:
+    rig = Rig()
+    rig.configure(valid_s=5)
+    rig.grant()
+    rig.settle()
+    rig.run(6)
+    rows = rig.store.load(SITE)
+    assert [row.closed for row in rows if isinstance(row, SessionRecord)] == [True]
+    assert {row.bits for row in rows if isinstance(row, KeyRecord)} == {None}
 
 
 def test_a_closed_session_gives_nothing_and_takes_nothing(filled: Rig) -> None:

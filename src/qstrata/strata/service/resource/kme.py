@@ -83,7 +83,15 @@ class KmeElement(Element):
         """Burn what was reserved when the node stopped, say hello, and begin to refill."""
         effects: list[Effect] = [Commit(tuple(self.store.burnt))] if self.store.burnt else []
         self.store.burnt = []
-        return [*effects, *self._hello(now), *self._refill.tick(now)]
+        return [*effects, *self._hello(now), *self._expire(now), *self._refill.tick(now)]
+
+    def _expire(self, now: int) -> Effects:
+        """End the sessions that are over, whether or not control is there to say so."""
+        effects: list[Effect] = [Timer(now + self.store.figures.refill_ps, self._expire)]
+        for session in self.store.sessions.values():
+            if not session.record.closed and session.record.valid_until_ps <= now:
+                effects += self._end(session)
+        return effects
 
     def _hello(self, now: int) -> Effects:
         if self._greeted:
@@ -207,15 +215,10 @@ class KmeElement(Element):
     def _sample(self, now: int) -> Effects:
         if self._telemetry is None:
             return []
-        effects: list[Effect] = []
-        for session in list(self.store.sessions.values()):
-            if not session.record.closed and session.record.valid_until_ps <= now:
-                effects += self._end(session)
         tallies = [(s, tally(s)) for s in self.store.sessions.values()]
         samples = tuple(_session_sample(s, t) for s, t in tallies if not s.record.closed)
-        effects.append(
-            Send(self.store.port.bind(self._telemetry), KmeSample(self.address.site, now, samples))
-        )
+        sample = KmeSample(self.address.site, now, samples)
+        effects: list[Effect] = [Send(self.store.port.bind(self._telemetry), sample)]
         if self._samples % ACCOUNT_PERIODS == 0:
             effects += [Note(_account(self.address.site, s, t)) for s, t in tallies]
         self._samples += 1
