@@ -69,22 +69,34 @@ class OperatorDesk:
 
     async def inspect(self) -> NetworkView:
         """Return the whole network as control and telemetry see it now."""
+        return self.view(await self.hear())
+
+    def view(self, heard: Heard) -> NetworkView:
+        """Return the whole network as those that were heard see it."""
+        return network_view(self._standing(), heard)
+
+    @property
+    def now_ps(self) -> int:
+        """Return the network's time."""
+        return self._assembly.queue.now
+
+    async def hear(self) -> Heard:
+        """Ask the three managers and the lab; what did not answer in time is None."""
         connectivity, forwarding, service, lab = await asyncio.gather(
             self._manager(End.CONNECTIVITY_MGT, Inspect),
             self._manager(End.FORWARDING_MGT, Inspect),
             self._manager(End.SERVICE_MGT, Inspect),
             self._ask(OperatorElement.lab, ListFaults),
         )
-        heard = Heard(
+        return Heard(
             connectivity=_state(connectivity, ConnectivityState),
             forwarding=_state(forwarding, ForwardingState),
             service=_state(service, ServiceState),
             terminations=_report(connectivity, ConnectivityReport),
             links=_report(forwarding, ForwardingReport),
             kmes=_report(service, ServiceReport),
-            faults=lab.faults if isinstance(lab, LabAnswer) else (),
+            faults=lab.faults if isinstance(lab, LabAnswer) else None,
         )
-        return network_view(self._standing(), heard)
 
     def _standing(self) -> Standing:
         return Standing(

@@ -1,7 +1,8 @@
 """What a command says to a running network, and what it answers: one JSON object a line on its socket.
 
 The socket stands in the state directory; behind it are the operator's port (T7, T8) and the
-supervisor. Every answer is one of `Answer`; a fault of the caller is `Failed`.
+supervisor. Every answer is one of `Answer`, and AskEvents is answered with events until one side ends;
+a fault of the caller is `Failed`.
 """
 
 import msgspec
@@ -51,6 +52,10 @@ class AskHeal(Ask, frozen=True, kw_only=True, tag="heal"):
 
 class AskFaults(Ask, frozen=True, kw_only=True, tag="faults"):
     """Ask which faults stand (T8)."""
+
+
+class AskEvents(Ask, frozen=True, kw_only=True, tag="events"):
+    """Ask for a snapshot and what happens from then on: many lines (`qstrata.network.events`), no Answer."""
 
 
 class AskDown(Ask, frozen=True, kw_only=True, tag="down"):
@@ -218,5 +223,5 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field=
     error: str = ""
 
 
-Asked = AskInspect | AskTrace | AskDescribe | AskInject | AskHeal | AskFaults | AskDown
+Asked = AskInspect | AskTrace | AskDescribe | AskInject | AskHeal | AskFaults | AskEvents | AskDown
 Answer = NetworkView | TraceView | DescribeView | FaultsView | Done | Failed

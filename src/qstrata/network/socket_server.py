@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import msgspec
 
 from qstrata.core.errors import EnvironmentFaultError, InputError, InternalError, QstrataError, RefusedError
 from qstrata.network.error_codes import INPUT, code_of
-from qstrata.network.remote import Answer, Asked, Failed
+from qstrata.network.remote import Answer, Asked, AskEvents, Failed
 from qstrata.network.state import StatePaths
 
 MAX_REQUEST_BYTES = 64 * 1024
@@ -21,6 +21,8 @@ _encode = msgspec.json.Encoder().encode
 _requests = msgspec.json.Decoder(Asked)
 
 Respond = Callable[[Asked], Awaitable[Answer]]
+Follow = Callable[[], AsyncGenerator[bytes, None]]
+"""Yield lines without their end."""
 
 
 def exit_code(error: QstrataError) -> int:
@@ -36,10 +38,14 @@ def failed(error: QstrataError) -> Failed:
 
 
 class ControlSocket:
-    """Answer the commands of this user on a Unix socket; `respond` may raise QstrataError."""
+    """Answer the commands of this user on a Unix socket; `respond` and `follow` may raise QstrataError.
 
-    def __init__(self, respond: Respond) -> None:
+    A reader of what `follow` yields takes line after line at its own pace.
+    """
+
+    def __init__(self, respond: Respond, follow: Follow) -> None:
         self._respond = respond
+        self._follow = follow
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
 
@@ -73,25 +79,39 @@ class ControlSocket:
         self._talks.add(talk)
         try:
             with contextlib.suppress(ConnectionError):
-                writer.write(_encode(await self._answer(reader)) + b"\n")
-                await writer.drain()
+                async with contextlib.aclosing(self._lines(await self._request(reader))) as lines:
+                    async for line in lines:
+                        writer.write(line + b"\n")
+                        await writer.drain()
+        except asyncio.CancelledError:
+            # What a reader has not taken until now would keep the connection open.
+            writer.transport.abort()
+            raise
         finally:
             self._talks.discard(talk)
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader) -> Answer:
+    async def _lines(self, request: Asked | Failed) -> AsyncGenerator[bytes, None]:
+        try:
+            if isinstance(request, AskEvents):
+                async with contextlib.aclosing(self._follow()) as lines:
+                    async for line in lines:
+                        yield line
+            else:
+                yield _encode(request if isinstance(request, Failed) else await self._respond(request))
+        except QstrataError as error:
+            yield _encode(failed(error))
+
+    async def _request(self, reader: asyncio.StreamReader) -> Asked | Failed:
         try:
             async with asyncio.timeout(_REQUEST_S):
                 line = await reader.readline()
-            request = _requests.decode(line)
+            request: Asked = _requests.decode(line)
+            return request
         except (ValueError, TimeoutError, msgspec.DecodeError):
             # readline raises ValueError for a line over the limit.
             text = f"a request is one JSON object of at most {MAX_REQUEST_BYTES} bytes"
             return Failed(text=text, code=1, error=INPUT)
-        try:
-            return await self._respond(request)
-        except QstrataError as error:
-            return failed(error)
 
 
 def internal(crash_file: object) -> InternalError:

@@ -24,12 +24,13 @@ from qstrata.kernel.queue import EventQueue
 from qstrata.network.assembly import Assembly
 from qstrata.network.crash_log import CrashLog
 from qstrata.network.description import Description
+from qstrata.network.event_feed import EventFeed
 from qstrata.network.event_log import LoggedHandler, log_start, open_log
 from qstrata.network.operator_desk import OperatorDesk
 from qstrata.network.origin import keep_origin, next_origin, salt_of
 from qstrata.network.pki import KmeIdentity, PkiPaths, ensure_pki, peer_identity, server_context
 from qstrata.network.plan import make_plan
-from qstrata.network.remote import Answer, AskDown, Asked, Done
+from qstrata.network.remote import Answer, AskDown, Asked, Done, FaultsView
 from qstrata.network.socket_server import ControlSocket, internal
 from qstrata.network.state import NodePort, RunRecord, StatePaths, hold, prepare, write_run
 from qstrata.store.interface import Store
@@ -79,6 +80,7 @@ class RunningNetwork:
             self.store.close()
             raise
         self.desk = OperatorDesk(self.assembly, self.pacer, self.urls, self.pki)
+        self.feed = EventFeed(self.desk, crash.write)
         self._servers = {
             site.site: Etsi014Server(
                 LoggedHandler(self.assembly.handlers[site.site], self._flush)
@@ -90,7 +92,7 @@ class RunningNetwork:
             )
             for site in self.assembly.plan.sites
         }
-        self._socket = ControlSocket(self._respond)
+        self._socket = ControlSocket(self._respond, self.feed.follow)
 
     def _assemble(self) -> Assembly:
         plan = make_plan(self.description)
@@ -158,6 +160,7 @@ class RunningNetwork:
             async with asyncio.TaskGroup() as tasks:
                 pacing = tasks.create_task(self._pace())
                 stopping = tasks.create_task(stop.wait())
+                feeding = tasks.create_task(self.feed.run())
                 try:
                     await self._serve(ready, {pacing, stopping})
                 except Exception as error:
@@ -165,6 +168,7 @@ class RunningNetwork:
                 finally:
                     self._halt.set()
                     stopping.cancel()
+                    feeding.cancel()
             self._close()
         finally:
             self._down.set()
@@ -193,6 +197,7 @@ class RunningNetwork:
                 ready(self)
             await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self.feed.close(f"network {self.description.name} goes down")
             grace_s = GRACE_S if self._failure is None else AT_ONCE_S
             await asyncio.gather(*(server.stop(grace_s) for server in self._servers.values()))
 
@@ -212,7 +217,10 @@ class RunningNetwork:
             await self._down.wait()
             return Done(text=f"network {self.description.name} is down")
         try:
-            return await self.desk.answer(request)
+            answer = await self.desk.answer(request)
+            if isinstance(answer, FaultsView):
+                self.feed.heard_faults(answer.faults)
+            return answer
         except QstrataError:
             raise
         except Exception as error:

@@ -68,7 +68,12 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     terminations: ConnectivityReport | None = None
     links: ForwardingReport | None = None
     kmes: ServiceReport | None = None
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Fault, ...] | None = None
+
+    def or_last(self, last: "Heard") -> "Heard":
+        """Return what was heard, with what was last heard where nothing was."""
+        now, before = (msgspec.structs.asdict(heard) for heard in (self, last))
+        return Heard(**{name: before[name] if now[name] is None else now[name] for name in now})
 
 
 def network_view(standing: Standing, heard: Heard) -> NetworkView:
@@ -90,7 +95,7 @@ def network_view(standing: Standing, heard: Heard) -> NetworkView:
         sessions=_sessions(standing, heard),
         saes=_saes(standing),
         alarms=tuple(sorted(alarms, key=lambda alarm: (alarm.raised_ps, alarm.subject, alarm.channel))),
-        faults=heard.faults,
+        faults=heard.faults or (),
         lateness=standing.lateness,
     )
 

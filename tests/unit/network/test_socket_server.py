@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,11 @@ from qstrata.core.errors import (
     RefusedError,
     StoreFaultError,
 )
-from qstrata.network.asking import ask
+from qstrata.network import asking
+from qstrata.network.asking import ask, follow
 from qstrata.network.remote import Answer, Asked, AskFaults, AskInspect, AskTrace, Failed, FaultsView
 from qstrata.network.socket_server import MAX_REQUEST_BYTES, ControlSocket, exit_code
-from qstrata.network.state import StatePaths
+from qstrata.network.state import NotUpError, StatePaths
 
 
 async def respond(request: Asked) -> Answer:
@@ -30,6 +31,11 @@ async def respond(request: Asked) -> Answer:
     return FaultsView(faults=())
 
 
+async def events() -> AsyncGenerator[bytes, None]:
+    yield b'{"is":"snapshot"}'
+    yield b'{"is":"ended"}'
+
+
 @pytest.fixture
 def paths(tmp_path: Path) -> Iterator[StatePaths]:
     paths = StatePaths(tmp_path)
@@ -37,7 +43,7 @@ def paths(tmp_path: Path) -> Iterator[StatePaths]:
 
     async def main() -> None:
         loops.append(asyncio.get_running_loop())
-        control = ControlSocket(respond)
+        control = ControlSocket(respond, events)
         await control.open(paths)
         ready.set()
         await stop.wait()
@@ -85,3 +91,18 @@ def test_network_that_is_not_up_is_told_with_its_cure(tmp_path: Path) -> None:
 def test_exit_code_says_whose_fault_it_is() -> None:
     faults = (InputError, RefusedError, EnvironmentFaultError, StoreFaultError, InternalError)
     assert [exit_code(fault("x")) for fault in faults] == [1, 1, 3, 3, 70]
+
+
+def test_events_come_line_by_line_until_they_are_over(paths: StatePaths) -> None:
+    assert list(follow(paths)) == [b'{"is":"snapshot"}\n', b'{"is":"ended"}\n']
+
+
+def test_events_that_stop_without_a_word_are_a_fault(paths: StatePaths, monkeypatch) -> None:
+    monkeypatch.setattr(asking, "_OVER", (b"never",))
+    with pytest.raises(EnvironmentFaultError, match="ended without a word"):
+        list(follow(paths))
+
+
+def test_events_of_a_network_that_is_not_up_are_refused_with_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(NotUpError, match="not up: run `qstrata up"):
+        list(follow(StatePaths(tmp_path)))
