@@ -14,6 +14,7 @@ from qstrata.fabric.messages.delivery import PairStatus
 from qstrata.interfaces.etsi014 import client as clients
 from qstrata.interfaces.etsi014 import server as servers
 from qstrata.interfaces.etsi014.client import BlockingEtsi014Client, Etsi014Client
+from qstrata.interfaces.etsi014.connection import Bounds
 from qstrata.interfaces.etsi014.server import Etsi014Server
 from qstrata.interfaces.etsi014.types import Limits
 from qstrata.kernel.pacing import RealTimePacer
@@ -46,7 +47,7 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(authority, limits=None):
+async def serving(authority, limits=None, bounds=None):
     site, identified = Site(limits), []
 
     def noted(tls: ssl.SSLObject) -> str:
@@ -59,6 +60,7 @@ async def serving(authority, limits=None):
         lambda function: pacer.post(lambda: function(site.queue.now)),
         authority.server(),
         noted,
+        bounds,
     )
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -266,11 +268,10 @@ def test_a_connection_is_kept_as_the_client_asks(authority, version, asked, said
 
 
 def test_a_body_that_does_not_come_is_408_and_a_kme_that_does_not_answer_503(authority, monkeypatch):
-    monkeypatch.setattr(servers, "BODY_S", 0.01)
     monkeypatch.setattr(servers, "ANSWER_BACKSTOP_S", 0.01)
 
     async def story():
-        async with serving(authority) as served:
+        async with serving(authority, bounds=Bounds(body_s=0.01)) as served:
             half = f"POST {ENC} HTTP/1.1\r\nHost: kme\r\nContent-Length: 9\r\n\r\n{{".encode()
             assert (await raw(served, authority.sae(ALICE), half)).startswith(b"HTTP/1.1 408")
             served.site.kme.silent = True

@@ -1,60 +1,47 @@
-"""The HTTPS shell around the handler: sockets, TLS, identities and deadlines; it decides nothing.
+"""The HTTPS shell around the handler: sockets, TLS and identities; it decides nothing.
 
-Bounds: body 64 KiB; TLS handshake and body 5 s each; request line and header field 8190 bytes, 128 fields;
-answer ANSWER_BACKSTOP_S. aiohttp has no deadline for headers alone: a connection whose next request is not
-complete IDLE_S after its last answer is closed. Connections are bounded by the process's file descriptors.
+Bounds: those of `connection.Bounds`; body 64 KiB; request line and header field 8190 bytes, 128 fields;
+answer ANSWER_BACKSTOP_S. TLS handshakes under way are bounded by the process's file descriptors.
 """
 
 import asyncio
-import contextlib
 import errno
 import logging
 import ssl
-from collections.abc import Callable
-from email.utils import formatdate
+from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
-from weakref import WeakKeyDictionary
 
 from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 
-from qstrata.core.errors import EnvironmentFaultError, QstrataError
+from qstrata.core.errors import EnvironmentFaultError
+from qstrata.interfaces.etsi014.connection import INTERNAL, Bounds, Connection, Cut, Gate, Identify, Written
 from qstrata.interfaces.etsi014.handler import Etsi014Handler
 from qstrata.interfaces.etsi014.http import HttpAnswer, HttpRequest, RejectedError, error_answer
 from qstrata.interfaces.etsi014.requests import body_too_large
 from qstrata.interfaces.etsi014.types import MAX_BODY_BYTES
+from qstrata.interfaces.etsi014.wire import answer_bytes
 
-HANDSHAKE_S = 5.0
-BODY_S = 5.0
-IDLE_S = 75.0
 ANSWER_BACKSTOP_S = 11.0
 """Longer than the face's deadline twice over: met only when a site dies together with the request."""
 
-Identify = Callable[[ssl.SSLObject], str]
 Submit = Callable[[Callable[[int], None]], None]
 
 _log = logging.getLogger(__name__)
 
 
-class _Written(web.StreamResponse):
-    """Tell aiohttp that the answer is on its way already, and whether the connection is kept."""
+class _Web(web.Server):
+    """Make a connection of ours for each of a listener's."""
 
-    def __init__(self, kept: bool) -> None:
-        super().__init__()
-        self._kept = kept
+    def __init__(self, serve: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], gate: Gate) -> None:
+        super().__init__(serve, request_factory=_make_request)
+        self._gate = gate
 
-    @property
-    def keep_alive(self) -> bool:
-        """Tell whether a next request may follow."""
-        return self._kept
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Write nothing."""
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Write nothing."""
+    def __call__(self) -> Connection:
+        """Return the protocol of a new connection."""
+        return Connection(self, self._gate, asyncio.get_running_loop())
 
 
 class Etsi014Server:
@@ -66,32 +53,39 @@ class Etsi014Server:
     """
 
     def __init__(
-        self, handler: Etsi014Handler, submit: Submit, tls: ssl.SSLContext, identify: Identify
+        self,
+        handler: Etsi014Handler,
+        submit: Submit,
+        tls: ssl.SSLContext,
+        identify: Identify,
+        bounds: Bounds | None = None,
     ) -> None:
         self._handler = handler
         self._submit = submit
         self._tls = tls
-        self._identify = identify
-        self._identities: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
+        self._gate = Gate(bounds or Bounds(), identify)
         self._web: web.Server | None = None
         self._listener: asyncio.Server | None = None
-        self._written = (_Written(kept=False), _Written(kept=True))
-        self._date = (-1, "")
+        self._written = (Written(kept=False), Written(kept=True))
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """Return the last connections that were ended because they met a bound."""
+        return tuple(self._gate.cuts)
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port; 0 takes any free one. Raises EnvironmentFaultError."""
-        loop = asyncio.get_running_loop()
-        server = web.Server(
-            self._serve,
-            request_factory=_make_request,
-            access_log=None,
-            keepalive_timeout=IDLE_S,
-            lingering_time=BODY_S,
-            auto_decompress=False,
-        )
+        bounds = self._gate.bounds
+        server = _Web(self._serve, self._gate)
         try:
-            listener = await loop.create_server(
-                server, host, port, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_S, backlog=1024
+            listener = await asyncio.get_running_loop().create_server(
+                server,
+                host,
+                port,
+                ssl=self._tls,
+                ssl_handshake_timeout=bounds.handshake_s,
+                ssl_shutdown_timeout=bounds.linger_s,
+                backlog=1024,
             )
         except OSError as error:
             raise EnvironmentFaultError(_cannot_listen(host, port, error)) from error
@@ -111,67 +105,56 @@ class Etsi014Server:
         await listener.wait_closed()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, Connection)
         try:
-            answer = await self._answer(request)
+            answer = await self._answer(request, connection)
         except Exception:
             _log.exception("a request could not be served")
-            answer = error_answer(503, "internal error: the log of the KME says more")
+            answer = error_answer(503, INTERNAL)
+        timed_out = answer.status == HTTPStatus.REQUEST_TIMEOUT
         self._write(request, answer)
-        with contextlib.suppress(ConnectionError):
-            await request.writer.drain()
+        if timed_out:
+            connection.cut("body", asyncio.get_running_loop().time() - self._gate.bounds.body_s)
+        await connection.written(request.writer.drain)
+        connection.end()
         return self._written[request.keep_alive]
 
     def _write(self, request: web.BaseRequest, answer: HttpAnswer) -> None:
         # Not aiohttp's own response: it would leave a copy of the keys, and take a fifth more time.
-        head = [
-            f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}",
-            "Content-Type: application/json",
-            f"Content-Length: {len(answer.body)}",
-            "Cache-Control: no-store",
-            f"Date: {self._now()}",
-        ]
-        if not request.keep_alive:
-            head.append("Connection: close")
-        elif request.version != HttpVersion11:
-            head.append("Connection: keep-alive")
-        if answer.allow:
-            head.append(f"Allow: {answer.allow}")
-        if answer.retry_after_s:
-            head.append(f"Retry-After: {answer.retry_after_s}")
-        text = bytearray("\r\n".join([*head, "", ""]).encode("ascii"))
-        if request.method != "HEAD":
-            text += answer.body
-        answer.wipe()
+        kept = "keep-alive" if request.version != HttpVersion11 else ""
+        text = answer_bytes(
+            answer,
+            self._gate.date(asyncio.get_running_loop().time()),
+            kept if request.keep_alive else "close",
+            bodiless=request.method == "HEAD",
+        )
         transport = request.transport
         if transport is not None and not transport.is_closing():
             transport.write(text)
         # TLS has made its ciphertext when the write returns.
         text[:] = bytes(len(text))
 
-    def _now(self) -> str:
-        second = int(asyncio.get_running_loop().time())
-        if self._date[0] != second:
-            self._date = (second, formatdate(usegmt=True))
-        return self._date[1]
-
-    async def _answer(self, request: web.BaseRequest) -> HttpAnswer:
+    async def _answer(self, request: web.BaseRequest, connection: Connection) -> HttpAnswer:
+        bounds = self._gate.bounds
+        if not connection.begin():
+            text = f"an SAE may send {bounds.requests_per_s} requests a second: ask again in a second"
+            return error_answer(429, text, retry_after_s=1)
+        if connection.fault:
+            return error_answer(401, connection.fault)
         try:
-            identity = self._identity(request)
-        except QstrataError as error:
-            return error_answer(401, str(error))
-        try:
-            body = await _read_body(request)
+            body = await _read_body(request, bounds.body_s)
         except web.HTTPRequestEntityTooLarge:
             return body_too_large().answer()
         except TimeoutError:
-            return error_answer(408, f"the body took longer than {BODY_S:.0f} s: send it at once")
+            return error_answer(408, f"the body took longer than {bounds.body_s:g} s: send it at once")
         kind = request.headers.get("Content-Type", "")
         try:
             wanted = self._handler.read(HttpRequest(request.method, request.raw_path, kind, body))
         except RejectedError as rejected:
             return rejected.answer()
         future: asyncio.Future[HttpAnswer] = asyncio.get_running_loop().create_future()
-        self._submit(partial(self._handler.serve, wanted, identity, partial(_settle, future)))
+        self._submit(partial(self._handler.serve, wanted, connection.identity, partial(_settle, future)))
         if future.done():
             return future.result()
         try:
@@ -179,16 +162,6 @@ class Etsi014Server:
                 return await future
         except TimeoutError:
             return error_answer(503, "the KME did not answer: ask again later")
-
-    def _identity(self, request: web.BaseRequest) -> str:
-        transport = request.transport
-        tls = None if transport is None else transport.get_extra_info("ssl_object")
-        if tls is None:
-            raise ConnectionResetError("the connection is closed")
-        identity = self._identities.get(tls)
-        if identity is None:
-            identity = self._identities[tls] = self._identify(tls)
-        return identity
 
 
 def _make_request(
@@ -209,7 +182,7 @@ def _settle(future: asyncio.Future[HttpAnswer], answer: HttpAnswer, now: int) ->
         future.set_result(answer)
 
 
-async def _read_body(request: web.BaseRequest) -> bytes:
+async def _read_body(request: web.BaseRequest, within_s: float) -> bytes:
     if not request.can_read_body:
         return b""
     if (request.content_length or 0) > MAX_BODY_BYTES:
@@ -218,7 +191,7 @@ async def _read_body(request: web.BaseRequest) -> bytes:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if request.content.is_eof():
         return await request.read()
-    async with asyncio.timeout(BODY_S):
+    async with asyncio.timeout(within_s):
         return await request.read()
 
 

@@ -1,0 +1,248 @@
+"""Clients that send slowly, or do not read, are cut; others do not notice."""
+
+import asyncio
+import collections
+import contextlib
+import socket
+import ssl
+import statistics
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from qstrata.interfaces.etsi014.client import BadRequestError, Etsi014Client
+from qstrata.interfaces.etsi014.connection import Bounds
+from qstrata.interfaces.etsi014.types import Limits
+from tests.unit.interfaces.certificates import Authority
+from tests.unit.interfaces.scripted import ALICE, BOB
+from tests.unit.interfaces.test_etsi014_server import Served, serving
+
+LARGE = Limits(max_key_per_request=1024, max_key_size_bits=8192)
+PATH = f"/api/v1/keys/{quote(BOB, safe='')}/enc_keys"
+HEAD = f"POST {PATH} HTTP/1.1\r\nHost: kme\r\n"
+WANTED = b'{"number":1024,"size":8192}'
+NEVER_READERS = 5
+CONNECTS_PER_S = 220
+"""So that a thousand stand at once, each for 5 s."""
+
+Slow = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
+async def silent(writer: asyncio.StreamWriter) -> None:
+    """Say nothing at all."""
+    await asyncio.sleep(3600)
+
+
+async def slow_head(writer: asyncio.StreamWriter) -> None:
+    """Send one byte of a head each half second."""
+    for byte in HEAD.encode() * 100:
+        writer.write(bytes((byte,)))
+        await asyncio.sleep(0.5)
+
+
+async def slow_body(writer: asyncio.StreamWriter) -> None:
+    """Send the head, and one byte of the body each half second."""
+    writer.write(f"{HEAD}Content-Length: 60000\r\n\r\n".encode())
+    while True:
+        writer.write(b" ")
+        await asyncio.sleep(0.5)
+
+
+async def second_head(writer: asyncio.StreamWriter) -> None:
+    """Ask properly once, then begin a request and leave it."""
+    writer.write(b"GET /nothing HTTP/1.1\r\nHost: kme\r\n\r\n")
+    await asyncio.sleep(1.0)
+    writer.write(b"GET /noth")
+    await asyncio.sleep(3600)
+
+
+async def never_read(writer: asyncio.StreamWriter) -> None:
+    """Ask for more than any buffer holds, and read nothing."""
+    transport = writer.transport
+    assert isinstance(transport, asyncio.Transport)
+    transport.pause_reading()
+    for _ in range(12):
+        writer.write(f"{HEAD}Content-Length: {len(WANTED)}\r\n\r\n".encode() + WANTED)
+    await asyncio.sleep(3600)
+
+
+async def connect(served: Served, tls: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", served.port))
+    return await asyncio.open_connection(sock=raw, ssl=tls, server_hostname="127.0.0.1")
+
+
+async def until_cut(served: Served, tls: ssl.SSLContext, kind: Slow, after_s: float) -> bool:
+    """Connect `after_s` from now, and behave slowly until the KME ends the connection."""
+    await asyncio.sleep(after_s)
+    try:
+        reader, writer = await connect(served, tls)
+    except (OSError, ssl.SSLError):
+        return False
+    behaving = asyncio.ensure_future(kind(writer))
+    try:
+        if kind is never_read:
+            await asyncio.wait_for(never_readers_cut(served), 60)
+        else:
+            while await reader.read(65536):
+                pass
+        return True
+    except (OSError, ssl.SSLError):
+        return True
+    finally:
+        behaving.cancel()
+        with contextlib.suppress(asyncio.CancelledError, OSError):
+            await behaving
+        writer.transport.abort()
+
+
+async def never_readers_cut(served: Served) -> None:
+    """Wait for the KME's own word: a client that does not read cannot see its connection's end."""
+    while sum(cut.bound == "answer not read" for cut in served.server.cuts) < NEVER_READERS:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+
+
+async def good_client(served: Served, tls: ssl.SSLContext, over: asyncio.Event) -> list[float]:
+    """Ask for a key again and again until `over`; return how long each answer took, in seconds."""
+    took, loop = [], asyncio.get_running_loop()
+    async with Etsi014Client(served.url, tls) as client:
+        while not over.is_set():
+            began = loop.time()
+            (key,) = await client.get_keys(BOB)
+            took.append(loop.time() - began)
+            assert key.bits.size_bits == 256
+            await asyncio.sleep(0.02)
+    return took
+
+
+async def crowd(
+    authority: Authority, sockets: int, report: Callable[[float, float], None] = lambda alone, crowded: None
+) -> collections.Counter[str]:
+    """Let a crowd of slow clients at a KME while a good one works; return how many were cut, by bound."""
+    good, bad = authority.sae(BOB.replace("bob", "alice")), authority.sae(ALICE)
+    bounds = Bounds(connections_per_sae=sockets + 10)
+    async with serving(authority, LARGE, bounds) as served:
+        served.site.kme.stored = 10**6
+        alone = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            calm = tasks.create_task(good_client(served, good, alone))
+            await asyncio.sleep(1.0)
+            alone.set()
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(good_client(served, good, over))
+            kinds = [never_read] * NEVER_READERS
+            kinds += [(silent, slow_head, slow_body, second_head)[n % 4] for n in range(sockets - len(kinds))]
+            ended = await asyncio.gather(
+                *(until_cut(served, bad, kind, n / CONNECTS_PER_S) for n, kind in enumerate(kinds))
+            )
+            over.set()
+        assert all(ended)
+        assert len(working.result()) > 20
+        report(p99(calm.result()), p99(working.result()))
+        for cut in served.server.cuts:
+            assert 5.0 <= cut.after_s < 10.0, cut
+        return collections.Counter(cut.bound for cut in served.server.cuts)
+
+
+def p99(took: list[float]) -> float:
+    return statistics.quantiles(took, n=100)[98]
+
+
+@pytest.mark.slow
+def test_two_hundred_slow_clients_are_cut_while_a_good_one_works(tmp_path) -> None:
+    assert asyncio.run(crowd(Authority(tmp_path), 200)) == {
+        "answer not read": NEVER_READERS,
+        "body": 49,
+        "head": 146,
+    }
+
+
+@pytest.mark.campaign
+def test_a_thousand_slow_clients_are_cut_while_a_good_one_works(tmp_path) -> None:
+    def report(alone: float, crowded: float) -> None:
+        print(f"\np99 alone {alone * 1e3:.1f} ms, among 1,000 slow clients {crowded * 1e3:.1f} ms")
+
+    cut = asyncio.run(crowd(Authority(tmp_path), 1000, report))
+    assert cut.total() == 1000
+
+
+def test_connections_of_one_sae_are_bounded_and_the_refusal_names_the_bound(tmp_path) -> None:
+    authority = Authority(tmp_path)
+
+    async def story() -> None:
+        async with serving(authority, bounds=Bounds(connections_per_sae=2)) as served:
+            tls = authority.sae(ALICE)
+            held = [await connect(served, tls) for _ in range(2)]
+            reader, writer = await connect(served, tls)
+            answer = await reader.read()
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"Retry-After: 5\r\n" in answer
+            assert b"at most 2 connections of one SAE" in answer
+            async with Etsi014Client(served.url, authority.sae(BOB)) as bob:
+                assert (await bob.status(ALICE)).key_size == 256
+            for _, other in (*held, (reader, writer)):
+                other.transport.abort()
+            async with Etsi014Client(served.url, tls) as alice:
+                assert (await alice.status(BOB)).key_size == 256
+
+    asyncio.run(story())
+
+
+def test_connections_of_a_listener_are_bounded(tmp_path) -> None:
+    authority = Authority(tmp_path)
+
+    async def story() -> None:
+        async with serving(authority, bounds=Bounds(connections=1)) as served:
+            _, held = await connect(served, authority.sae(ALICE))
+            reader, writer = await connect(served, authority.sae(BOB))
+            assert b"at most 1 connections: close some" in await reader.read()
+            assert [cut.bound for cut in served.server.cuts] == ["connections"]
+            for other in (held, writer):
+                other.transport.abort()
+
+    asyncio.run(story())
+
+
+def test_requests_of_one_sae_are_bounded_and_others_are_served(tmp_path) -> None:
+    authority = Authority(tmp_path)
+
+    async def story() -> None:
+        async with (
+            serving(authority, bounds=Bounds(requests_per_s=5)) as served,
+            Etsi014Client(served.url, authority.sae(ALICE)) as alice,
+            Etsi014Client(served.url, authority.sae(BOB)) as bob,
+        ):
+            refused = []
+            for _ in range(20):
+                try:
+                    await alice.status(BOB)
+                except BadRequestError as error:
+                    refused.append(str(error))
+            assert set(refused) == {"429: an SAE may send 5 requests a second: ask again in a second"}
+            assert (await bob.status(ALICE)).key_size == 256
+
+    asyncio.run(story())
+
+
+def test_what_is_no_http_is_answered_in_json_and_closed(tmp_path) -> None:
+    authority = Authority(tmp_path)
+
+    async def story() -> None:
+        async with serving(authority) as served:
+            for text in (b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"y" * 9000 + b"\r\n\r\n"):
+                reader, writer = await connect(served, authority.sae(ALICE))
+                writer.write(text)
+                answer = await reader.read()
+                assert answer.startswith(b"HTTP/1.1 400 ")
+                assert b"Content-Type: application/json" in answer
+                assert answer.endswith(
+                    b'{"message":"this is not HTTP/1.1, or a line or field of it is over 8190 bytes"}'
+                )
+                writer.transport.abort()
+
+    asyncio.run(story())
