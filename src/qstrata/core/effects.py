@@ -15,7 +15,7 @@ class Handle(Protocol):
     """One direction of one arrow between two elements, bound once; made by a port of the fabric."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of the durable ledger; a subclass names its `kind` and makes its `key`."""
 
     kind: ClassVar[str] = ""
@@ -55,14 +55,14 @@ class Drop(msgspec.Struct, frozen=True, gc=False):
     key: str
 
 
-class Commit(msgspec.Struct, frozen=True):
+class Commit(msgspec.Struct, frozen=True, gc=False):
     """Make changes durable, all or none, in the order of the node's commits; then go on."""
 
     changes: tuple["Put | Drop", ...]
     then: "Then | None" = None
 
 
-class Timer(msgspec.Struct, frozen=True):
+class Timer(msgspec.Struct, frozen=True, gc=False):
     """Go on at an instant; an instant that has passed means at once."""
 
     due_ps: int
