@@ -5,6 +5,7 @@ from typing import Any
 from qstrata.core.address import Address, End
 from qstrata.core.effects import Send
 from qstrata.core.randomness import stream
+from qstrata.core.secrets import KeyMaterial
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.bearers import BearerTable
 from qstrata.fabric.memory import MemoryFabric
@@ -26,7 +27,13 @@ from qstrata.fabric.messages.service_control import (
     SessionOpened,
     SessionsReport,
 )
-from qstrata.fabric.messages.transfer import Placed, TransferRequest, TransferSettled
+from qstrata.fabric.messages.transfer import (
+    Placed,
+    Placement,
+    TransferHeader,
+    TransferRequest,
+    TransferSettled,
+)
 from qstrata.fabric.recorder import Recorder
 from qstrata.fabric.scope import Directory
 from qstrata.kernel.commit import ModelledCommit
@@ -146,3 +153,25 @@ class Rig:
         self.request += 1
         self.tell(self.application, DecKeys(self.request, sae, peer, key_ids))
         return self.application.got.pop()
+
+
+def placement(rig: Rig, sequence: int = 0, keys: int = 2, void: tuple[int, ...] = ()) -> Placement:
+    """Make a batch of the far KME."""
+    header = TransferHeader(
+        transfer=f"{SESSION}/{FAR}/{sequence}",
+        path=7,
+        session=SESSION,
+        owner=FAR,
+        sequence=sequence,
+        key_ids=tuple(f"key-{sequence}-{index}" for index in range(keys)),
+        size_bits=256,
+        valid_until_ps=1000 * PS_PER_S,
+        deadline_ps=rig.queue.now + PS_PER_S,
+        void=void,
+    )
+    return Placement(header, KeyMaterial(bytes(range(32)) * keys))
+
+
+def ids(answer: KeysDelivered) -> tuple[str, ...]:
+    """Return the ids of delivered keys."""
+    return tuple(key.key_id for key in answer.keys)

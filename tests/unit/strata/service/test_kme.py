@@ -1,4 +1,4 @@
-"""A KME: who gets which key, once; what it draws, asks for, destroys and remembers."""
+"""A KME: who gets which key, and once."""
 
 import pytest
 
@@ -7,62 +7,18 @@ from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.delivery import AskStatus, Fault, KeysDelivered, RequestRefused
 from qstrata.fabric.messages.service_control import (
     CloseSession,
-    CreditWanted,
-    GrantCredit,
     OpenSession,
-    ReportSessions,
-    SessionOpened,
-    SessionsReport,
-    WithdrawCredit,
 )
 from qstrata.fabric.messages.transfer import (
     Placed,
-    Placement,
-    TransferHeader,
-    TransferRefused,
     TransferRequest,
     TransferSettled,
 )
-from qstrata.store.records import BatchRecord, KeyRecord, SessionRecord
+from qstrata.store.records import KeyRecord, SessionRecord
 from qstrata.strata.service.resource.keystore import KmeFigures
-from tests.unit.strata.service.kme_rig import ALICE, BOB, CAROL, EVE, FAR, SESSION, SITE, Rig
+from tests.unit.strata.service.kme_rig import ALICE, BOB, CAROL, EVE, SESSION, SITE, Rig, ids, placement
 
 NOT_FOUND = "one or more keys specified are not found on KME"
-
-
-@pytest.fixture
-def rig() -> Rig:
-    rig = Rig()
-    rig.configure()
-    return rig
-
-
-@pytest.fixture
-def filled(rig: Rig) -> Rig:
-    rig.grant()
-    rig.settle()
-    rig.settle()
-    return rig
-
-
-def placement(rig: Rig, sequence: int = 0, keys: int = 2, void: tuple[int, ...] = ()) -> Placement:
-    header = TransferHeader(
-        transfer=f"{SESSION}/{FAR}/{sequence}",
-        path=7,
-        session=SESSION,
-        owner=FAR,
-        sequence=sequence,
-        key_ids=tuple(f"key-{sequence}-{index}" for index in range(keys)),
-        size_bits=256,
-        valid_until_ps=1000 * PS_PER_S,
-        deadline_ps=rig.queue.now + PS_PER_S,
-        void=void,
-    )
-    return Placement(header, KeyMaterial(bytes(range(32)) * keys))
-
-
-def ids(answer: KeysDelivered) -> tuple[str, ...]:
-    return tuple(key.key_id for key in answer.keys)
 
 
 def test_a_key_is_handed_out_only_after_the_far_kme_has_it_durably(rig: Rig) -> None:
@@ -104,90 +60,6 @@ def test_no_key_is_given_twice_and_not_after_a_restart(filled: Rig) -> None:
     assert isinstance(filled.enc(1), RequestRefused)
 
 
-def test_a_batch_that_was_under_way_in_a_crash_is_never_used(rig: Rig) -> None:
-    rig.grant()
-    (asked,) = rig.relay.take(TransferRequest)
-    rig.crash()
-    rig.start()
-    rig.run(0.1)
-    rig.tell(rig.relay, TransferSettled(asked.transfer, True, ""))
-    assert isinstance(rig.enc(), RequestRefused)
-    rig.grant(serial=2)
-    (again,) = rig.settle()
-    assert again.header.sequence > asked.header.sequence
-    assert asked.header.sequence in again.header.void
-
-
-def test_a_batch_without_answer_is_void_and_the_far_kme_is_told(rig: Rig) -> None:
-    rig.grant(total=10)
-    (asked,) = rig.relay.take(TransferRequest)
-    rig.run(10)
-    rig.tell(rig.relay, TransferSettled(asked.transfer, True, ""))
-    assert isinstance(rig.enc(), RequestRefused)
-    (void,) = rig.settle()
-    assert (void.header.key_ids, void.header.void) == ((), (asked.header.sequence,))
-    rig.run(10)
-    assert not rig.relay.take(TransferRequest)
-
-
-def test_a_far_kme_that_stays_silent_leaves_no_more_behind_than_what_it_must_be_told(filled: Rig) -> None:
-    """A transfer that only tells which batches are void has nothing to destroy when it fails itself."""
-    filled.grant(2, total=100_000)
-    filled.enc(20)
-    filled.relay.take(TransferRequest)
-    filled.run(10)
-    (*_, asked) = filled.relay.take(TransferRequest)
-    filled.tell(filled.controller, GrantCredit(SESSION, 3, 7, 0.0, 0))
-    filled.run(600)
-    told = [message for message in filled.relay.take(TransferRequest) if not message.header.key_ids]
-    assert len(told) > 10
-    assert asked.header.sequence in told[-1].header.void
-    assert {len(message.header.void) for message in told[5:]} == {len(told[5].header.void)}
-
-
-def test_a_refused_transfer_is_asked_again_with_the_same_keys(rig: Rig) -> None:
-    rig.grant()
-    (asked,) = rig.relay.take(TransferRequest)
-    rig.tell(rig.relay, TransferRefused(asked.transfer, "too little key on link here-far"))
-    refused = rig.enc()
-    assert "too little key on link here-far" in refused.message
-    rig.run(1)
-    (again,) = rig.relay.take(TransferRequest)
-    assert (again.transfer, again.header.key_ids, again.bits) == (
-        asked.transfer,
-        asked.header.key_ids,
-        asked.bits,
-    )
-
-
-def test_refill_stops_at_depth_and_at_the_end_of_the_credit(rig: Rig) -> None:
-    rig.grant(total=20)
-    assert sum(len(asked.header.key_ids) for asked in rig.settle()) == 20
-    rig.run(5)
-    assert not rig.relay.take(TransferRequest)
-    rig.enc(20)
-    rig.run(5)
-    assert not rig.relay.take(TransferRequest)
-    rig.grant(serial=2, total=20)
-    assert rig.relay.take(TransferRequest)
-
-
-def test_more_credit_is_asked_for_before_half_is_used_up(rig: Rig) -> None:
-    rig.grant(total=40)
-    rig.settle()
-    rig.run(1)
-    (wanted, *_) = rig.controller.take(CreditWanted)
-    assert wanted.serial == 1
-
-
-def test_withdrawn_credit_stops_refill_but_not_delivery(filled: Rig) -> None:
-    filled.tell(filled.controller, WithdrawCredit(SESSION, 2, "fibre/here-far is cut"))
-    assert len(filled.enc(20).keys) == 20
-    filled.run(5)
-    assert not filled.relay.take(TransferRequest)
-    assert "fibre/here-far is cut" in filled.enc().message
-
-
 def test_keys_of_the_peer_are_fetched_by_id_once_and_all_or_none(rig: Rig) -> None:
     rig.tell(rig.relay, placement(rig))
     (placed,) = rig.relay.take(Placed)
@@ -215,27 +87,6 @@ def test_another_sae_gets_401_for_a_key_that_is_not_its_own_and_consumes_nothing
 def test_the_master_itself_gets_401_for_its_own_key(filled: Rig) -> None:
     given = ids(filled.enc())
     assert filled.dec(given).fault is Fault.UNAUTHORIZED
-
-
-def test_a_batch_number_is_taken_once_whatever_comes_again(rig: Rig) -> None:
-    rig.tell(rig.relay, placement(rig, sequence=3))
-    rig.tell(rig.relay, placement(rig, sequence=3))
-    rig.tell(rig.relay, placement(rig, sequence=2))
-    assert [placed.placed for placed in rig.relay.take(Placed)] == [True, False, False]
-
-
-def test_keys_that_their_owner_destroyed_are_destroyed_here(rig: Rig) -> None:
-    rig.tell(rig.relay, placement(rig, sequence=0))
-    rig.tell(rig.relay, placement(rig, sequence=1, void=(0,)))
-    assert rig.dec(("key-0-0",)).message == NOT_FOUND
-    assert rig.dec(("key-1-0",)).keys
-
-
-def test_a_placement_is_durable_before_it_is_acknowledged(rig: Rig) -> None:
-    rig.commits.on_commit = lambda node, changes: "lose"
-    rig.commits.crash = lambda node: rig.crash()
-    rig.tell(rig.relay, placement(rig))
-    assert not rig.relay.take(Placed)
 
 
 def test_an_answer_waits_for_its_delivery_mark(filled: Rig) -> None:
@@ -288,14 +139,6 @@ def test_an_sae_that_waits_while_its_session_closes_is_told_so(filled: Rig, answ
     assert "closed" in refused.message
 
 
-def test_a_closed_session_leaves_no_batches_behind(rig: Rig) -> None:
-    rig.grant()
-    rig.tell(rig.controller, CloseSession(SESSION))
-    rig.settle()
-    rig.run(10)
-    assert not [row for row in rig.store.load(SITE) if isinstance(row, BatchRecord)]
-
-
 def test_keys_that_nobody_fetches_are_stored_up_to_a_bound() -> None:
     rig = Rig(KmeFigures(stored_max=5))
     rig.configure()
@@ -326,22 +169,6 @@ def test_two_saes_of_one_kme_cannot_fill_it_with_keys_that_nobody_fetches(size_b
     assert rig.dec(tuple(given), sae=CAROL, peer=ALICE).keys
     rig.run(1)
     assert rig.enc(2, size_bits, peer=CAROL).keys
-
-
-def test_closed_sessions_beyond_the_kept_ones_are_forgotten() -> None:
-    rig = Rig(KmeFigures(closed_kept=3))
-    rig.configure()
-    for name in ("s1", "s2", "s3", "s4", "s5"):
-        rig.tell(rig.controller, OpenSession(name, "unit", ALICE, CAROL, SITE, 256, 10, 1000 * PS_PER_S))
-        assert len(rig.enc(2, peer=CAROL).keys) == 2
-        rig.tell(rig.controller, CloseSession(name))
-    rig.run(2)
-    named = [row.session for row in rig.store.load(SITE) if hasattr(row, "session")]
-    assert set(named) == {SESSION, "s3", "s4", "s5"}
-    assert rig.enc(2, peer=CAROL).fault is Fault.NO_SESSION
-    rig.crash()
-    rig.start()
-    assert set(rig.kme.store.sessions) == set(named)
 
 
 def test_two_saes_of_one_kme_share_keys_without_a_relay(rig: Rig) -> None:
@@ -400,13 +227,3 @@ def test_finished_keys_beyond_the_kept_ones_stay_in_the_account() -> None:
     (totals,) = (r for r in rig.store.load(SITE) if r.kind == "key-totals")
     assert len(kept) + totals.delivered // 256 == 20  # type: ignore[attr-defined]
     assert len(kept) <= 4
-
-
-def test_a_controller_that_restarted_is_told_the_sessions(filled: Rig) -> None:
-    filled.tell(filled.controller, ReportSessions())
-    (report,) = filled.controller.take(SessionsReport)
-    (held,) = report.sessions
-    assert (held.session, held.peer, held.depth) == (SESSION, BOB, 20)
-    filled.tell(filled.controller, OpenSession(SESSION, "unit", ALICE, BOB, FAR, 256, 20, 1000 * PS_PER_S))
-    assert filled.controller.take(SessionOpened)
-    assert len(filled.enc(20).keys) == 20
