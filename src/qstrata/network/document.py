@@ -37,16 +37,18 @@ class Place(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):
-    """One thing that is wrong, where, and how to mend it."""
+    """One thing that is wrong, where, and how to mend it; `meant` is what to write there, if known."""
 
     place: Place
     message: str
+    meant: str = ""
 
 
 class DescriptionError(InputError):
-    """A network file is wrong; `problems` has everything that was found, the text shows it."""
+    """A network file is wrong; `problems` has everything that was found, `source` is the file's name."""
 
     def __init__(self, source: str, text: str, problems: list[Problem]) -> None:
+        self.source = source
         self.problems = tuple(sorted(set(problems)))
         super().__init__(show(source, text, self.problems))
 
@@ -89,6 +91,12 @@ class View:
                 if name.text == key:
                     return View(value)
         return View(None)
+
+    def tables(self) -> "list[tuple[Scalar, View]]":
+        """Return the entries of a table: keys with their values."""
+        return (
+            [(key, View(value)) for key, value in self.tree.entries] if isinstance(self.tree, Mapping) else []
+        )
 
     def items(self) -> "list[View]":
         """Return the items of a list."""

@@ -161,20 +161,21 @@ def complete(file: Plain) -> Plain:
 
 def complete_link(link: Plain, kind: Plain, defaults: Plain) -> Plain:
     """Return a link with what its kind and the defaults say."""
-    return {key: value for key, value in _layered(defaults, kind, link).items() if key != "kind"}
+    return {key: value for key, value in layered(defaults, kind, link).items() if key != "kind"}
 
 
 def complete_node(node: Plain, kind: Plain, limits: Plain) -> Plain:
     """Return a node with what its kind says; limits of its own are filled up from the default `limits`."""
     kme = dict(node.get("kme", {}))
     whole = {**{key: value for key, value in kind.items() if key != "limits"}, **node, "kme": kme}
-    own = _layered(kind.get("limits", {}), kme.get("limits", {}))
+    own = layered(kind.get("limits", {}), kme.get("limits", {}))
     if own:
-        kme["limits"] = _layered(limits, own)
+        kme["limits"] = layered(limits, own)
     return {key: value for key, value in whole.items() if key != "kind"}
 
 
-def _layered(*layers: Plain) -> Plain:
+def layered(*layers: Plain) -> Plain:
+    """Return the figures of the layers, later ones before earlier ones; their tables are merged."""
     merged: Plain = {}
     for layer in layers:
         for key, value in layer.items():

@@ -35,8 +35,8 @@ from qstrata.network.remote import (
     NetworkView,
     TraceView,
 )
-from qstrata.network.shape import did_you_mean
 from qstrata.network.state import StatePaths, state_paths
+from qstrata.network.suggestion import did_you_mean
 from qstrata.network.supervisor import RunningNetwork, run
 
 UP_S = 60.0

@@ -8,11 +8,14 @@ from msgspec import inspect
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.network.description import Description, checked
 from qstrata.network.document import MAX_FILE_BYTES, DescriptionError, Place, Problem, View, parse
-from qstrata.network.meaning import check_figures, check_references
+from qstrata.network.entries import NetworkFile, complete
+from qstrata.network.figures import check_figures
+from qstrata.network.meaning import check_references
+from qstrata.network.mending import mend
 from qstrata.network.shape import read
 from qstrata.network.shipped import shipped_names, shipped_text
 
-_WANTED = inspect.type_info(Description)
+_WANTED = inspect.type_info(NetworkFile)
 
 
 def load(path_or_name: str | PathLike[str]) -> Description:
@@ -35,14 +38,12 @@ def load_text(text: str, source: str) -> Description:
     tree, problems = parse(text)
     if tree is None:
         raise DescriptionError(source, text, problems)
-    root = View(tree)
+    tree, misspelt = mend(tree, _WANTED)
     data, faults = read(tree, _WANTED)
-    problems = [*faults, *check_references(root)]
-    if not faults:
-        description = checked(data)
-        problems += check_figures(description, root)
-        if not problems:
-            return description
+    root = View(tree)
+    problems = [*misspelt, *faults, *check_references(root), *check_figures(root)]
+    if not problems:
+        return checked(complete(data))
     raise DescriptionError(source, text, problems)
 
 

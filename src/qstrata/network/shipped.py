@@ -3,7 +3,7 @@
 from importlib.resources import files
 
 from qstrata.core.errors import InputError
-from qstrata.network.shape import did_you_mean
+from qstrata.network.suggestion import did_you_mean
 
 _FOLDER = files("qstrata.network") / "networks"
 _SUFFIX = ".yaml"
