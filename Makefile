@@ -13,7 +13,7 @@ SOURCES := pyproject.toml requirements/runtime.lock
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check campaign bench requirements format lock clean
+.PHONY: help demo test check campaign bench docs requirements format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ campaign: $(DEV) ## Run the long campaigns: full crash sweep, kills, lateness
 bench: $(DEV) ## Measure speed against the budgets
 	$(BIN)/python -m benchmarks $(ARGS)
 
+docs: $(DEV) ## Build the documentation into build/docs, to be opened in any browser
+	$(BIN)/python -m tools.reference --check
+	$(BIN)/mkdocs build --strict
+	@echo "built: open build/docs/index.html"
+
 requirements: $(DEV) ## List which requirements a named test shows, and which none does
 	@$(BIN)/python tools/requirements.py $(ARGS)
 
@@ -49,7 +54,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 
 lock: ## Resolve the dependencies anew (needs uv; ARGS=--upgrade for newer releases)
 	$(UV_COMPILE) $(ARGS) pyproject.toml requirements/build.in -o requirements/runtime.lock
-	$(UV_COMPILE) $(ARGS) --extra dev -c requirements/runtime.lock pyproject.toml requirements/build.in \
+	$(UV_COMPILE) $(ARGS) --extra dev --extra docs -c requirements/runtime.lock pyproject.toml requirements/build.in \
 		-o requirements/dev.lock
 
 clean: ## Remove the virtual environment, caches and builds

@@ -71,8 +71,8 @@ def instruction_set() -> str:
     parts = [
         *_doc(device)[1:],
         "The digital twin implements it; a driver of a real device would implement the same. `block` is the "
-        "number of a post-processing block of the link, negative for one whose bits were placed at the "
-        "start. The types are in `qstrata.fabric.messages.device`.",
+        "number of a post-processing block of the link, counted from 1; 0 is the one whose bits were placed "
+        "at the start. The types are in `qstrata.fabric.messages.device`.",
         "## Instructions",
         *_structs(instructions),
         "## Results",
