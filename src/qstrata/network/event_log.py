@@ -47,6 +47,10 @@ class LoggedHandler(Etsi014Handler):
         self._handler = handler
         self._flush = flush
 
+    def describe(self, request: HttpRequest) -> HttpAnswer | None:
+        """Return the interface's own description if that is asked for, as the other handler does."""
+        return self._handler.describe(request)
+
     def read(self, request: HttpRequest) -> Wanted:
         """Return what a request asks for, as the other handler does."""
         return self._handler.read(request)

@@ -12,8 +12,9 @@ from qstrata.fabric.messages.delivery import Fault, KeysDelivered, PairStatus, R
 from qstrata.fabric.messages.unit_requests import OpenUnit, UnitAnswer
 from qstrata.interfaces.etsi014.face import Answer, ApplicationFace
 from qstrata.interfaces.etsi014.http import HttpAnswer, HttpRequest, RejectedError, error_answer
+from qstrata.interfaces.etsi014.openapi import openapi_bytes
 from qstrata.interfaces.etsi014.requests import Wanted, read_request
-from qstrata.interfaces.etsi014.types import Limits, Status
+from qstrata.interfaces.etsi014.types import OPENAPI_PATH, Limits, Status
 
 Respond = Callable[[HttpAnswer, int], None]
 Pair = tuple[str, str]
@@ -38,6 +39,7 @@ class Etsi014Handler:
         self._limits = limits
         self._face: ApplicationFace | None = None
         self._opening: dict[Pair, list[Respond]] = {}
+        self._description: bytes | None = None
 
     def attach(self, face: ApplicationFace | None) -> None:
         """Serve through this face from now on; None while the site is down. What waited stays unanswered."""
@@ -46,12 +48,26 @@ class Etsi014Handler:
 
     def handle(self, request: HttpRequest, identity: str, respond: Respond, now: int) -> None:
         """Answer a request of the SAE `identity`: `respond(answer, instant)` is called once, now or later."""
+        described = self.describe(request)
+        if described is not None:
+            respond(described, now)
+            return
         try:
             wanted = self.read(request)
         except RejectedError as rejected:
             respond(rejected.answer(), now)
             return
         self.serve(wanted, identity, respond, now)
+
+    def describe(self, request: HttpRequest) -> HttpAnswer | None:
+        """Return the interface's own description if that is asked for (OPENAPI_PATH), None otherwise."""
+        if request.target.partition("?")[0] != OPENAPI_PATH:
+            return None
+        if request.method != "GET":
+            return error_answer(405, "openapi.json takes GET", allow="GET")
+        if self._description is None:
+            self._description = openapi_bytes(self._limits)
+        return HttpAnswer(200, self._description)
 
     def read(self, request: HttpRequest) -> Wanted:
         """Return what a request asks for; raises RejectedError. It needs no instant and changes nothing."""

@@ -149,8 +149,12 @@ class Etsi014Server:
         except TimeoutError:
             return error_answer(408, f"the body took longer than {bounds.body_s:g} s: send it at once")
         kind = request.headers.get("Content-Type", "")
+        asked = HttpRequest(request.method, request.raw_path, kind, body)
+        described = self._handler.describe(asked)
+        if described is not None:
+            return described
         try:
-            wanted = self._handler.read(HttpRequest(request.method, request.raw_path, kind, body))
+            wanted = self._handler.read(asked)
         except RejectedError as rejected:
             return rejected.answer()
         future: asyncio.Future[HttpAnswer] = asyncio.get_running_loop().create_future()

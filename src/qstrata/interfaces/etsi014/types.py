@@ -16,6 +16,10 @@ METHODS = {STATUS: "GET", ENC_KEYS: "GET, POST", DEC_KEYS: "GET, POST"}
 """The three methods by the last segment of their path, each with the HTTP methods it takes (clause 5)."""
 
 
+OPENAPI_PATH = "/api/v1/openapi.json"
+"""Where the description of the interface is: beside the three methods, not of the standard."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one request may ask for; sizes in bits. No key multicast: no additional SAE is ever served."""
 
