@@ -133,4 +133,4 @@ def test_lost_and_repeated_messages_break_nothing_with_and_without_a_crash(seed:
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", CAMPAIGN_SEEDS)
 def test_lost_and_repeated_messages_break_nothing_at_many_crashes(seed: int) -> None:
-    assert not lossy_runs(seed, 100)
+    assert not lossy_runs(seed, 25)
