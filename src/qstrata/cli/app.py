@@ -38,6 +38,8 @@ inject = App(
     name="inject", help="Hurt the world below a running network: control learns of it by its instruments."
 )
 app.command(inject)
+app.command("qstrata.cli.watching:events", name="events")
+app.command("qstrata.cli.keys:keys", name="keys")
 
 
 def run(words: Sequence[str]) -> int:
@@ -122,9 +124,24 @@ def down(name: Name = None, /, *, state_dir: StateDir = None) -> None:
 
 
 @app.command(name="inspect")
-def inspect_(name: Name = None, /, *, json: Json = False, state_dir: StateDir = None) -> None:
+def inspect_(
+    name: Name = None,
+    /,
+    *,
+    watch: Annotated[
+        bool, Parameter(help="Show it again every second; a JSON object a line where it is not a terminal.")
+    ] = False,
+    json: Json = False,
+    state_dir: StateDir = None,
+) -> None:
     """Show nodes, links, pools, sessions, alarms, lateness, and each SAE's URL and certificate files."""
     from qstrata.cli.places import ask, place_of
+
+    if watch:
+        from qstrata.cli import watching
+
+        watching.watch(place_of(name, state_dir), as_json=json)
+        return
     from qstrata.cli.show_inspect import show_network
     from qstrata.cli.tables import show_json
     from qstrata.network.remote import AskInspect, NetworkView

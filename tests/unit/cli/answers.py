@@ -2,8 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -14,6 +14,7 @@ from qstrata.fabric.messages.reports import Alarm
 from qstrata.fabric.messages.samples import BearerState, LinkPoolSample, SessionSample
 from qstrata.fabric.tally import Refusal, Traffic
 from qstrata.kernel.lateness import Lateness
+from qstrata.network.events import Event
 from qstrata.network.remote import (
     Answer,
     ArrowView,
@@ -156,9 +157,13 @@ ARCHITECTURE = DescribeView(
 )
 
 
+def lines_of(answer: Answer | Sequence[Event]) -> Sequence[Answer | Event]:
+    return answer if isinstance(answer, Sequence) else [answer]
+
+
 @contextmanager
-def scripted_network(paths: StatePaths, answer: Answer) -> Iterator[list[Asked]]:
-    """Hold a state folder and give one answer to whatever is asked; yields what was asked."""
+def scripted_network(paths: StatePaths, answer: Answer | Sequence[Event]) -> Iterator[list[Asked]]:
+    """Hold a state folder and give one answer, or these events, to whatever is asked; yields what was."""
     asked: list[Asked] = []
     prepare(paths)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -171,9 +176,13 @@ def scripted_network(paths: StatePaths, answer: Answer) -> Iterator[list[Asked]]
                 connection, _ = server.accept()
             except OSError:
                 return
-            with connection, connection.makefile("rb") as lines:
-                asked.append(msgspec.json.decode(lines.readline(), type=Asked))
-                connection.sendall(msgspec.json.encode(answer) + b"\n")
+            with connection, connection.makefile("rb") as asking:
+                asked.append(msgspec.json.decode(asking.readline(), type=Asked))
+                # A reader may have seen enough.
+                with suppress(ConnectionError):
+                    connection.sendall(
+                        b"".join(msgspec.json.encode(line) + b"\n" for line in lines_of(answer))
+                    )
 
     thread = threading.Thread(target=serve)
     with hold(paths):

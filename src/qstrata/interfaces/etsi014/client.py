@@ -6,12 +6,10 @@ import ssl
 from collections.abc import Sequence
 from functools import lru_cache
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
-import aiohttp
 import msgspec
-import yarl
 
 from qstrata.core.errors import InputError, QstrataError
 from qstrata.core.secrets import KeyMaterial
@@ -26,6 +24,9 @@ from qstrata.interfaces.etsi014.types import (
     KeyRequest,
     Status,
 )
+
+if TYPE_CHECKING:
+    import aiohttp
 
 DEADLINE_S = 15.0
 
@@ -139,6 +140,9 @@ class Etsi014Client:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        # Imported by who needs it: it takes longer than a whole call of the client that blocks.
+        import aiohttp
+
         timeout = aiohttp.ClientTimeout(total=DEADLINE_S)
         connector = aiohttp.TCPConnector(ssl=self._tls, limit=0)
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, raise_for_status=False)
@@ -166,6 +170,9 @@ class Etsi014Client:
     async def _call(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         if self._session is None:
             raise InputError("the client is not open: use it in an 'async with' statement")
+        import aiohttp
+        import yarl
+
         headers = {} if body is None else {"Content-Type": "application/json"}
         # The path is encoded already, and '%' would be encoded twice.
         url = yarl.URL(self._url + path, encoded=True)
