@@ -320,9 +320,9 @@ class AgentElement(Element):
         block = self._open.pop(message.block, None)
         if block is None:
             return []
+        sample = self._block_sample(message.block, block, block.length, now)
         if block.bits is not None:
             block.bits.wipe()
-        sample = self._block_sample(message.block, block, block.length, now)
         if message.block == OTHER_HALF:
             first = self._open.get(PROVISIONED)
             onward = self._push(PROVISIONED, first, now) if first is not None else []
