@@ -10,6 +10,9 @@ from cyclopts import App, CycloptsError, Parameter
 
 from qstrata.cli import endings
 from qstrata.cli.arguments import (
+    Ca,
+    CertDir,
+    HostName,
     InitialBits,
     Json,
     Listen,
@@ -40,6 +43,7 @@ inject = App(
 app.command(inject)
 app.command("qstrata.cli.watching:events", name="events")
 app.command("qstrata.cli.keys:keys", name="keys")
+app.command("qstrata.cli.pki:pki", name="pki")
 
 
 def run(words: Sequence[str]) -> int:
@@ -94,6 +98,9 @@ def up(
     seed: Seed = None,
     state_dir: StateDir = None,
     listen: Listen = "127.0.0.1",
+    host_name: HostName = (),
+    cert_dir: CertDir = None,
+    ca: Ca = None,
     log_events: LogEvents = False,
     json: Json = False,
 ) -> None:
@@ -106,6 +113,9 @@ def up(
         initial_key_bits=initial_key_bits,
         seed=seed,
         listen=listen,
+        host_names=host_name,
+        cert_dir=cert_dir,
+        ca=ca,
         log_events=log_events,
     )
     if detach:

@@ -29,6 +29,21 @@ Seed = Annotated[
     int | None, Parameter(help="Seed of everything drawn; its keys are not secret. Default: the file's.")
 ]
 Listen = Annotated[str, Parameter(help="Address at which the KMEs listen.")]
+HostName = Annotated[
+    tuple[str, ...],
+    Parameter(
+        help="Name or address at which clients reach the KMEs: certified by the demo CA, and the first one "
+        "stands in URLs. May be given again."
+    ),
+]
+CertDir = Annotated[
+    Path | None,
+    Parameter(
+        help="Folder of certificates of your own: kme/SITE.pem and kme/SITE.key, ca.pem, and the SAEs' "
+        "under sae/ if you like."
+    ),
+]
+Ca = Annotated[Path | None, Parameter(help="CA (PEM) of your own, with --cert-dir; default: its ca.pem.")]
 LogEvents = Annotated[bool, Parameter(help="Keep the event log in the state folder.")]
 Target = Annotated[
     str,

@@ -17,11 +17,12 @@ from qstrata.cli.places import Place, ask
 from qstrata.cli.show_inspect import show_saes
 from qstrata.cli.tables import show_json
 from qstrata.core.errors import EnvironmentFaultError
+from qstrata.network.certificates import Certificates
 from qstrata.network.description import Description
 from qstrata.network.loader import load
 from qstrata.network.remote import AskInspect, NetworkView, SaeView
 from qstrata.network.state import StatePaths, prepare, read_run, running_pid, state_paths
-from qstrata.network.supervisor import LOOPBACK, RunningNetwork
+from qstrata.network.supervisor import DEMO, LOOPBACK, RunningNetwork
 from qstrata.network.supervisor import run as run_network
 
 _READY_S = 60.0
@@ -40,12 +41,19 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     initial_key_bits: int | None = None
     seed: int | None = None
     listen: str = LOOPBACK
+    host_names: tuple[str, ...] = ()
+    cert_dir: Path | None = None
+    ca: Path | None = None
     log_events: bool = False
 
     def description(self) -> Description:
         """Load the network; raises InputError with everything that is wrong."""
         seed = msgspec.UNSET if self.seed is None else self.seed
         return load(self.source).with_overrides(initial_key_bits=self.initial_key_bits, seed=seed)
+
+    def certificates(self) -> Certificates:
+        """Return where the certificates come from."""
+        return Certificates(folder=self.cert_dir, ca=self.ca, host_names=self.host_names)
 
     def arguments(self) -> list[str]:
         """Return the words of the command that wants this."""
@@ -54,8 +62,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
             "--initial-key-bits": self.initial_key_bits,
             "--seed": self.seed,
             "--listen": self.listen,
+            "--cert-dir": self.cert_dir,
+            "--ca": self.ca,
         }
         options = [f"{name}={value}" for name, value in given.items() if value is not None]
+        options += [f"--host-name={name}" for name in self.host_names]
         return ["up", self.source, *options, *(["--log-events"] if self.log_events else [])]
 
 
@@ -68,7 +79,14 @@ def foreground(wanted: Wanted, *, as_json: bool) -> None:
         _show((await network.desk.inspect()).saes, as_json=as_json)
         talk(f"network {description.name} is up; Ctrl-C or `qstrata down {description.name}` ends it")
 
-    serve(description, paths, say, host=wanted.listen, log_events=wanted.log_events)
+    serve(
+        description,
+        paths,
+        say,
+        host=wanted.listen,
+        log_events=wanted.log_events,
+        certificates=wanted.certificates(),
+    )
     talk(f"network {description.name} is down")
 
 
@@ -107,6 +125,7 @@ def serve(
     *,
     host: str = LOOPBACK,
     log_events: bool = False,
+    certificates: Certificates = DEMO,
 ) -> None:
     """Run a network until a signal, `qstrata down` or `then` ends it; raises what else did."""
 
@@ -132,7 +151,13 @@ def serve(
 
             try:
                 await run_network(
-                    description, paths, host=host, log_events=log_events, ready=ready, stop=stop
+                    description,
+                    paths,
+                    host=host,
+                    log_events=log_events,
+                    certificates=certificates,
+                    ready=ready,
+                    stop=stop,
                 )
             finally:
                 for task in doing:

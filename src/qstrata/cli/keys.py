@@ -180,7 +180,7 @@ def _sae(saes: Sequence[SaeView], name: str) -> SaeView:
         return found[0]
     if found:
         raise InputError(f"node {name} has {len(found)} SAEs: give one of {', '.join(s.name for s in found)}")
-    from qstrata.network.shape import did_you_mean
+    from qstrata.network.suggestion import did_you_mean
 
     words = [*(sae.node for sae in saes), *(sae.name for sae in saes)]
     raise InputError(f"no SAE is called {name!r}{did_you_mean(name, words)}")

@@ -28,8 +28,9 @@ _DAY = datetime.timedelta(days=1)
 _SKEW = datetime.timedelta(hours=1)
 _CA_LIFE = 3650 * _DAY
 _LEAF_LIFE = 365 * _DAY
-_RENEW_BEFORE = 7 * _DAY
-_OTHERS = 0o077
+RENEW_BEFORE = 7 * _DAY
+OTHERS = 0o077
+DEMO_CA = "qstrata demo CA of "
 _SAFE_SEGMENT = re.compile(r"[a-z0-9-]+")
 _HOSTS = (
     x509.DNSName("localhost"),
@@ -89,9 +90,18 @@ def pki_paths(folder: Path, kmes: tuple[KmeIdentity, ...], saes: tuple[str, ...]
 
 
 def ensure_pki(
-    folder: Path, domain: str, kmes: tuple[KmeIdentity, ...], saes: tuple[str, ...], now_epoch_s: int
+    folder: Path,
+    domain: str,
+    kmes: tuple[KmeIdentity, ...],
+    saes: tuple[str, ...],
+    now_epoch_s: int,
+    *,
+    hosts: tuple[str, ...] = (),
+    anew: bool = False,
 ) -> PkiPaths:
-    """Make the certificates that are missing; keep those that hold, renew the others.
+    """Make the certificates that are missing; keep those that hold, renew the others, or all if `anew`.
+
+    The KMEs' certificates name this machine's loopback and `hosts`, which are names or addresses.
 
     Renewed are certificates that have expired or will within a week, that carry another name, that the CA
     did not sign, or whose key is lost or was readable by others. `now_epoch_s` is Unix time in seconds.
@@ -100,10 +110,11 @@ def ensure_pki(
     paths = pki_paths(folder, kmes, saes)
     now = datetime.datetime.fromtimestamp(now_epoch_s, datetime.UTC)
     issuer = _ensure_ca(paths.ca, domain, now)
+    names = (*_HOSTS, *(name for name in map(_host, hosts) if name not in _HOSTS))
     for kme, at in zip(kmes, paths.kmes, strict=True):
-        _ensure_leaf(at, _leaf(kme.name, ExtendedKeyUsageOID.SERVER_AUTH, _HOSTS), issuer, now)
+        _ensure_leaf(at, _leaf(kme.name, ExtendedKeyUsageOID.SERVER_AUTH, names), issuer, now, anew)
     for at in paths.saes:
-        _ensure_leaf(at, _leaf(at.name, ExtendedKeyUsageOID.CLIENT_AUTH), issuer, now)
+        _ensure_leaf(at, _leaf(at.name, ExtendedKeyUsageOID.CLIENT_AUTH), issuer, now, anew)
     return paths
 
 
@@ -176,6 +187,13 @@ def _pair(stem: Path, name: str) -> CertificatePaths:
     return CertificatePaths(name, stem.with_name(stem.name + ".pem"), stem.with_name(stem.name + ".key"))
 
 
+def _host(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
 def _leaf(name: str, usage: x509.ObjectIdentifier, hosts: tuple[x509.GeneralName, ...] = ()) -> _Leaf:
     common_name = ":".join(Urn.parse(name).segments[1:])[:64]
     return _Leaf(common_name, (*hosts, x509.UniformResourceIdentifier(name)), usage)
@@ -194,7 +212,7 @@ def _loaded(context: ssl.SSLContext, own: CertificatePaths, ca: Path) -> ssl.SSL
 
 
 def _ensure_ca(paths: CertificatePaths, domain: str, now: datetime.datetime) -> _Issuer:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"qstrata demo CA of {domain}"[:64])])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{DEMO_CA}{domain}"[:64])])
     held = _held(paths, now)
     if held is not None and held.certificate.subject == subject and _signed_by(held.certificate, held):
         return held
@@ -211,10 +229,12 @@ def _ensure_ca(paths: CertificatePaths, domain: str, now: datetime.datetime) -> 
     return _Issuer(certificate, key)
 
 
-def _ensure_leaf(paths: CertificatePaths, leaf: _Leaf, issuer: _Issuer, now: datetime.datetime) -> None:
+def _ensure_leaf(
+    paths: CertificatePaths, leaf: _Leaf, issuer: _Issuer, now: datetime.datetime, anew: bool
+) -> None:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, leaf.common_name)])
     names = x509.SubjectAlternativeName(leaf.names)
-    held = _held(paths, now)
+    held = None if anew else _held(paths, now)
     if held is not None and _signed_by(held.certificate, issuer) and _says(held.certificate, names, leaf):
         return
     key = ec.generate_private_key(ec.SECP256R1())
@@ -267,7 +287,7 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 def _held(paths: CertificatePaths, now: datetime.datetime) -> _Issuer | None:
     """Return what is kept, if its key is private and belongs to it and it is valid for a while."""
     try:
-        if paths.key.stat().st_mode & _OTHERS:
+        if paths.key.stat().st_mode & OTHERS:
             return None
         certificate = x509.load_pem_x509_certificate(paths.certificate.read_bytes())
         key = serialization.load_pem_private_key(paths.key.read_bytes(), password=None)
@@ -275,7 +295,7 @@ def _held(paths: CertificatePaths, now: datetime.datetime) -> _Issuer | None:
         return None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
         return None
-    valid = certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - _RENEW_BEFORE
+    valid = certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - RENEW_BEFORE
     return _Issuer(certificate, key) if valid else None
 
 

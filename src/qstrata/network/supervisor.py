@@ -22,6 +22,7 @@ from qstrata.kernel.host import Changes, CommitExecutor
 from qstrata.kernel.pacing import RealTimePacer
 from qstrata.kernel.queue import EventQueue
 from qstrata.network.assembly import Assembly
+from qstrata.network.certificates import Certificates, brought, san_names
 from qstrata.network.crash_log import CrashLog
 from qstrata.network.description import Description
 from qstrata.network.event_feed import EventFeed
@@ -41,6 +42,8 @@ LOOPBACK = "127.0.0.1"
 GRACE_S = 10.0
 AT_ONCE_S = 0.01
 """The HTTP server takes 0 for no limit."""
+DEMO = Certificates()
+_EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104
 _NS_PER_S = 1_000_000_000
 
 
@@ -52,7 +55,13 @@ class RunningNetwork:
     """
 
     def __init__(
-        self, description: Description, paths: StatePaths, host: str, log_events: bool, crash: CrashLog
+        self,
+        description: Description,
+        paths: StatePaths,
+        host: str,
+        log_events: bool,
+        crash: CrashLog,
+        certificates: Certificates,
     ) -> None:
         if description.clock.mode == "virtual":
             raise InputError(
@@ -61,7 +70,8 @@ class RunningNetwork:
         self.description = description
         self.paths = paths
         self.host = host
-        self.pki = _make_pki(description, paths)
+        self.host_names = san_names(certificates.host_names)
+        self.pki = _make_pki(description, paths, certificates, (*self.host_names, *_certified(host)))
         self.urls: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
         self._halt = asyncio.Event()
@@ -189,7 +199,7 @@ class RunningNetwork:
         try:
             for site in self.assembly.plan.sites:
                 port = await self._servers[site.site].start(self.host, site.port)
-                self.urls[site.site] = f"https://{_in_url(self.host)}:{port}"
+                self.urls[site.site] = f"https://{_in_url(*self.host_names, self.host)}:{port}"
             ports = tuple(NodePort(name, int(url.rpartition(":")[2])) for name, url in self.urls.items())
             await self._socket.open(self.paths)
             write_run(self.paths, RunRecord(os.getpid(), ports))
@@ -234,6 +244,7 @@ async def run(
     *,
     host: str = LOOPBACK,
     log_events: bool = False,
+    certificates: Certificates = DEMO,
     ready: Callable[[RunningNetwork], None],
     stop: asyncio.Event,
 ) -> None:
@@ -246,7 +257,7 @@ async def run(
     prepare(paths)
     with hold(paths), CrashLog(paths.data / "crash.log") as crash:
         try:
-            network = RunningNetwork(description, paths, host, log_events, crash)
+            network = RunningNetwork(description, paths, host, log_events, crash, certificates)
             await network.run(ready, stop)
         except StoreFaultError:
             raise
@@ -283,16 +294,24 @@ def serve(
     asyncio.run(main())
 
 
-def _make_pki(description: Description, paths: StatePaths) -> PkiPaths:
-    return ensure_pki(
-        paths.pki,
-        description.domain,
-        tuple(KmeIdentity(node.name, description.kme_name(node.name)) for node in description.nodes),
-        tuple(sae.name for sae in description.saes),
-        wall_clock_ns() // _NS_PER_S,
-    )
+def _make_pki(
+    description: Description, paths: StatePaths, wanted: Certificates, hosts: tuple[str, ...]
+) -> PkiPaths:
+    kmes = tuple(KmeIdentity(node.name, description.kme_name(node.name)) for node in description.nodes)
+    saes = tuple(sae.name for sae in description.saes)
+    now_epoch_s = wall_clock_ns() // _NS_PER_S
+    if wanted.folder is not None:
+        return brought(wanted, kmes, saes, now_epoch_s)
+    if wanted.ca is not None:
+        raise InputError("a CA of your own needs certificates of your own: give their folder with --cert-dir")
+    return ensure_pki(paths.pki, description.domain, kmes, saes, now_epoch_s, hosts=hosts)
 
 
-def _in_url(host: str) -> str:
-    host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104
+def _certified(host: str) -> tuple[str, ...]:
+    """Return the address to certify of one to listen at: none for all addresses at once."""
+    return () if host in _EVERYWHERE else (host,)
+
+
+def _in_url(host: str, *others: str) -> str:
+    host = _EVERYWHERE.get(host, host)
     return f"[{host}]" if ":" in host else host

@@ -1,0 +1,73 @@
+"""`pki`: what there is, made anew, and handed on."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from qstrata.cli import main
+from qstrata.network.pki import KmeIdentity, PkiPaths, ensure_pki
+from qstrata.network.state import hold, prepare, state_paths
+
+
+@pytest.fixture
+def made(state_home: Path) -> PkiPaths:
+    paths = state_paths("madrid")
+    prepare(paths)
+    kmes = (KmeIdentity("a", "urn:qkd:lab:kme:a"),)
+    return ensure_pki(paths.pki, "lab", kmes, ("urn:qkd:lab:a:sae",), int(time.time()))
+
+
+def test_certificates_are_shown_also_while_the_network_is_down(capsys, made):
+    assert main(["pki", "show"]) == 0
+    printed = capsys.readouterr().out
+    for fact in (
+        "CN=qstrata demo CA of lab",
+        "urn:qkd:lab:kme:a",
+        "client",
+        "valid",
+        str(made.kmes[0].certificate),
+    ):
+        assert fact in printed
+    assert main(["pki", "show", "madrid", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["purpose"] for row in rows] == ["CA", "server", "client"]
+
+
+def test_certificates_of_a_folder_of_ones_own_are_shown(capsys, made, tmp_path):
+    assert main(["pki", "show", "--cert-dir", str(made.ca.certificate.parent), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3
+    assert main(["pki", "show", "--cert-dir", str(tmp_path)]) == 3
+
+
+def test_renewal_names_the_new_files_and_says_when_kmes_use_them(capsys, made):
+    before = made.saes[0].certificate.read_bytes()
+    assert main(["pki", "renew"]) == 0
+    said = capsys.readouterr()
+    assert str(made.saes[0].certificate) in said.out
+    assert said.err == ""
+    assert made.saes[0].certificate.read_bytes() != before
+    with hold(state_paths("madrid")):
+        assert main(["pki", "renew", "--json"]) == 0
+    assert "until the next `up`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("who", ["a", "urn:qkd:lab:a:sae"])
+def test_an_sae_is_handed_its_files(capsys, made, tmp_path, who):
+    assert main(["pki", "export", who, str(tmp_path / "mine")]) == 0
+    files = capsys.readouterr().out.splitlines()
+    assert [Path(file).name for file in files] == ["a.sae.pem", "a.sae.key", "ca.pem"]
+    assert not (tmp_path / "mine" / "ca.key").exists()
+    assert main(["pki", "export", who, str(tmp_path / "mine")]) == 1
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_nobody_is_handed_the_files_of_somebody_unknown(capsys, made, tmp_path):
+    assert main(["pki", "export", "urn:qkd:lab:aa:sae", str(tmp_path)]) == 1
+    assert "did you mean `urn:qkd:lab:a:sae`" in capsys.readouterr().err
+
+
+def test_a_ca_of_ones_own_needs_certificates_of_ones_own(capsys, made):
+    assert main(["up", "madrid", "--ca", str(made.ca.certificate)]) == 1
+    assert "--cert-dir" in capsys.readouterr().err
