@@ -211,7 +211,14 @@ def _service(description: Description) -> ServicePolicy:
         a, b = session.between
         sessions.append(
             SessionSpec(
-                a, b, figures.key_size_bits, figures.depth_keys, figures.rate_keys_per_s, figures.ttl_s
+                a=a,
+                b=b,
+                size_bits=figures.key_size_bits,
+                depth=figures.depth_keys,
+                rate_keys_per_s=figures.rate_keys_per_s,
+                ttl_s=figures.ttl_s,
+                request_rate_keys_per_s=figures.request_rate_keys_per_s or 0.0,
+                burst_keys=figures.burst_keys,
             )
         )
     defaults = description.defaults.session
@@ -222,7 +229,12 @@ def _service(description: Description) -> ServicePolicy:
         routes=tuple(RouteSpec(route.prefix, route.node) for route in description.name_table),
         sessions=tuple(sessions),
         defaults=SessionDefaults(
-            defaults.key_size_bits, defaults.depth_keys, defaults.rate_keys_per_s, defaults.ttl_s
+            size_bits=defaults.key_size_bits,
+            depth=defaults.depth_keys,
+            rate_keys_per_s=defaults.rate_keys_per_s,
+            ttl_s=defaults.ttl_s,
+            request_rate_keys_per_s=defaults.request_rate_keys_per_s or 0.0,
+            burst_keys=defaults.burst_keys,
         ),
     )
 

@@ -46,6 +46,24 @@ Depth = Annotated[
 Rate = Annotated[
     float, said("most keys that each end makes anew in a second", gt=0, le=100_000, unit="keys/s")
 ]
+RequestRate = Annotated[
+    float,
+    said(
+        "keys that each SAE may ask for in a second, on average; left out: all there are",
+        ge=0.001,
+        le=100_000,
+        unit="keys/s",
+    ),
+]
+Burst = Annotated[
+    int,
+    said(
+        "most keys that it may ask for at once, under `request-rate-keys-per-s`",
+        ge=1,
+        le=100_000,
+        unit="keys",
+    ),
+]
 Ttl = Annotated[int, said("how long an unfetched key lives", ge=1, le=31_622_400, unit="s")]
 
 Ends = Annotated[
@@ -185,6 +203,8 @@ class SessionFigures(Table, frozen=True, kw_only=True):
     depth_keys: Depth = 64
     rate_keys_per_s: Rate = 10.0
     ttl_s: Ttl = 86_400
+    request_rate_keys_per_s: RequestRate | None = None
+    burst_keys: Burst = 128
 
 
 class Session(Table, frozen=True, kw_only=True):
@@ -195,6 +215,8 @@ class Session(Table, frozen=True, kw_only=True):
     depth_keys: Depth | None = None
     rate_keys_per_s: Rate | None = None
     ttl_s: Ttl | None = None
+    request_rate_keys_per_s: RequestRate | None = None
+    burst_keys: Burst | None = None
 
 
 class Demand(Table, frozen=True, kw_only=True):

@@ -142,8 +142,8 @@ class SessionRecord(Record, frozen=True, kw_only=True):
 
     `session` is the unit's digest, `unit` its identifier, `local` and `peer` the SAE names,
     `peer_site` the site of the peer's KME (this site when both SAEs are attached here),
-    `size_bits` the size of its keys, `depth` the keys of this KME's own half, `rate_keys_per_s`
-    what was asked of control, `valid_until_ps` the end.
+    `size_bits` the size of its keys, `depth` the keys of this KME's own half, `valid_until_ps` the end.
+    Each SAE is granted `request_rate_keys_per_s`, at most `burst_keys` at once; a rate of 0 bounds nothing.
     """
 
     kind: ClassVar[str] = "session"
@@ -157,6 +157,8 @@ class SessionRecord(Record, frozen=True, kw_only=True):
     depth: int
     valid_until_ps: int
     closed: bool = False
+    request_rate_keys_per_s: float = 0.0
+    burst_keys: int = 0
 
     @property
     def key(self) -> str:

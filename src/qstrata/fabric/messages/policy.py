@@ -52,15 +52,19 @@ class SessionSpec(msgspec.Struct, frozen=True, gc=False):
     depth: int
     rate_keys_per_s: float
     ttl_s: int
+    request_rate_keys_per_s: float = 0.0
+    burst_keys: int = 0
 
 
 class SessionDefaults(msgspec.Struct, frozen=True, gc=False):
-    """The figures of a session that is opened by its first request."""
+    """The figures of a session that is opened by its first request; a request rate of 0 bounds nothing."""
 
     size_bits: int
     depth: int
     rate_keys_per_s: float
     ttl_s: int
+    request_rate_keys_per_s: float = 0.0
+    burst_keys: int = 0
 
 
 class ConnectivityPolicy(Message, frozen=True, gc=False):

@@ -30,7 +30,10 @@ class ConfigureKme(_Down, frozen=True, gc=False):
 
 
 class OpenSession(_Down, frozen=True, gc=False):
-    """Open a session at a KME, or confirm one that is open; `depth` counts the keys of its own half."""
+    """Open a session at a KME, or confirm one that is open; `depth` counts the keys of its own half.
+
+    Each SAE is granted `request_rate_keys_per_s`, at most `burst_keys` at once; a rate of 0 bounds nothing.
+    """
 
     logged: ClassVar[tuple[str, ...]] = ("session", "size_bits", "depth")
     session: str
@@ -41,6 +44,8 @@ class OpenSession(_Down, frozen=True, gc=False):
     size_bits: int
     depth: int
     valid_until_ps: int
+    request_rate_keys_per_s: float = 0.0
+    burst_keys: int = 0
 
 
 class GrantCredit(_Down, frozen=True, gc=False):

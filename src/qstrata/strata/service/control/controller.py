@@ -191,7 +191,7 @@ class ServiceController(Controller):
             or (pair.site_a, pair.site_b) != (site, held.peer_site)
         ):
             return self._tell_close(held.session, site, now)
-        unit = learnt_unit(pair, held, self._figures_of(pair).rate_keys_per_s)
+        unit = learnt_unit(pair, held, self._figures_of(pair))
         return [*self._enter(unit, now), *self._confirm(unit, site, now)]
 
     def _hello(self, message: KmeHello, sender: Address, now: int) -> Effects:

@@ -83,6 +83,8 @@ class Unit:
         self.valid_until_ps = 0
         self.depth = 0
         self.rate_keys_per_s = 0.0
+        self.request_rate_keys_per_s = 0.0
+        self.burst_keys = 0
         self.phase = UnitPhase.PROPOSED
         self.reason = ""
         self.learnt = False
@@ -107,6 +109,12 @@ class Unit:
         """Take an event; UnitStateError where its state does not know it."""
         self.phase = advance(self.phase, event)
 
+    def take_figures(self, figures: Figures) -> None:
+        """Take over the rates that it may be refilled with, and asked for."""
+        self.rate_keys_per_s = figures.rate_keys_per_s
+        self.request_rate_keys_per_s = figures.request_rate_keys_per_s
+        self.burst_keys = figures.burst_keys
+
     def opening(self, site: str) -> OpenSession:
         """Return what opens the unit at one of its KMEs."""
         pair = self.pair
@@ -120,6 +128,8 @@ class Unit:
             size_bits=self.size_bits,
             depth=self.depth,
             valid_until_ps=self.valid_until_ps,
+            request_rate_keys_per_s=self.request_rate_keys_per_s,
+            burst_keys=self.burst_keys,
         )
 
     def shown(self) -> UnitState:
@@ -166,7 +176,7 @@ def propose(
         return Refusal(str(error))
     unit = Unit(pair, unit_id.digest, unit_id.text, figures.size_bits)
     unit.depth = -(-figures.depth // len(unit.sites))
-    unit.rate_keys_per_s = figures.rate_keys_per_s
+    unit.take_figures(figures)
     unit.happens(UnitEvent.ADMITTED)
     return unit
 
@@ -179,11 +189,12 @@ def refused_unit(a: str, b: str, refusal: Refusal) -> Unit:
     return unit
 
 
-def learnt_unit(pair: Admitted, held: HeldSession, rate_keys_per_s: float) -> Unit:
+def learnt_unit(pair: Admitted, held: HeldSession, figures: Figures) -> Unit:
     """Make a unit of a session that a KME holds, as control knew it before its restart."""
     unit = Unit(pair, held.session, held.unit, held.size_bits)
     unit.learnt, unit.valid_until_ps = True, held.valid_until_ps
-    unit.depth, unit.rate_keys_per_s = held.depth, rate_keys_per_s
+    unit.depth = held.depth
+    unit.take_figures(figures)
     unit.happens(UnitEvent.ADMITTED)
     return unit
 

@@ -57,7 +57,7 @@ class Delivery:
             size_bits=record.size_bits if record is not None else 0,
             stored=len(session.ready) if session is not None else 0,
             capacity=record.depth if record is not None else 0,
-            max_per_request=figures.keys_per_request_max,
+            max_per_request=self._most_per_request(session),
             max_size_bits=figures.key_size_max,
             min_size_bits=figures.key_size_min,
         )
@@ -76,13 +76,18 @@ class Delivery:
             text = "no session between these SAEs is open yet"
             return self._refuse(message.request, sender, Fault.NO_SESSION, text)
         size_bits = message.size_bits or session.record.size_bits
+        weight = session.weight(message.number, size_bits)
+        limited = self._limited(session, message, weight, now)
+        if limited is not None:
+            return [Send(self._store.port.bind(sender), limited)]
         if size_bits != session.record.size_bits or message.number > session.record.depth:
             asked = msgspec.structs.replace(message, size_bits=size_bits)
             if session.is_local:
-                return self._local_on_demand(session, asked, sender)
+                return self._local_on_demand(session, asked, sender, now)
             return self._refill.on_demand(session, asked, sender, now)
         if len(session.ready) < message.number:
             return self._refuse_short(session, message, sender, now)
+        session.grant(message.sae, weight, now)
         keys = [session.keys[session.ready.popleft()] for _ in range(message.number)]
         return [
             *self._hand_out(session, keys, "enc", message.request, message.sae, sender),
@@ -148,9 +153,10 @@ class Delivery:
         keys = [session.keys[key_id] for key_id in key_ids]
         return self._hand_out(session, keys, "enc", request.request, request.sae, sender)
 
-    def _local_on_demand(self, session: Session, message: EncKeys, sender: Address) -> Effects:
+    def _local_on_demand(self, session: Session, message: EncKeys, sender: Address, now: int) -> Effects:
         if session.unfetched() + message.number > self._store.figures.stored_max:
             return self._refuse(message.request, sender, Fault.UNAVAILABLE, FULL)
+        session.grant(message.sae, session.weight(message.number, message.size_bits), now)
         keys = self._refill.draw(session, message.number, message.size_bits)
         sequence = session.mark.next_sequence
         changes = session.reserve(keys)
@@ -190,6 +196,24 @@ class Delivery:
             return Fault.BAD_REQUEST, text
         return None
 
+    def _limited(self, session: Session, message: EncKeys, weight: int, now: int) -> RequestRefused | None:
+        """Return what an SAE is told that asks for more than its session grants now, None within it."""
+        bucket = session.bucket(message.sae, now)
+        if bucket is None or weight <= bucket.available(now):
+            return None
+        limit = f"request-rate-keys-per-s is {bucket.rate_keys_per_s:g} and burst-keys {bucket.burst_keys}"
+        if weight > bucket.burst_keys:
+            text = f"{weight} keys of {session.record.size_bits} bits at once are never granted: {limit}"
+            return RequestRefused(message.request, Fault.BAD_REQUEST, f"{text} in this session")
+        after_ps = bucket.wait_ps(weight, now) or 0
+        text = f"over the limit of this session: {limit}; ask again in {-(-after_ps // PS_PER_S)} s"
+        return RequestRefused(message.request, Fault.UNAVAILABLE, text, after_ps)
+
+    def _most_per_request(self, session: Session | None) -> int:
+        most = self._store.figures.keys_per_request_max
+        limited = session is not None and session.record.request_rate_keys_per_s
+        return min(most, session.record.burst_keys) if session is not None and limited else most
+
     def _open_session(self, sae: str, peer: str, now: int) -> Session | None:
         session = self._store.pairs.get((sae, peer))
         if session is None or session.record.valid_until_ps <= now:
@@ -217,10 +241,11 @@ def expected_ps(session: Session, missing: int, figures: KmeFigures, now: int) -
     if session.is_local:
         return figures.refill_ps
     credit, more = session.credit, max(0, missing - session.reserved_keys())
-    if credit is None or credit.left_keys < more or credit.rate_keys_per_s <= 0:
+    if credit is None or credit.left_keys < more:
         return 0
-    held = credit.allowance_keys + credit.rate_keys_per_s * (now - credit.refreshed_ps) / PS_PER_S
-    earning_ps = round(max(0.0, more - held) / credit.rate_keys_per_s * PS_PER_S)
+    earning_ps = credit.bucket.wait_ps(more, now)
+    if earning_ps is None:
+        return 0
     return max(earning_ps, session.rests_until_ps - now, 0) + figures.refill_ps
 
 

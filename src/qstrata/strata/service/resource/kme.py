@@ -26,6 +26,7 @@ from qstrata.fabric.messages.service_control import (
 from qstrata.fabric.messages.transfer import Placement, TransferRefused, TransferSettled
 from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
+from qstrata.planes.token_bucket import token_bucket
 from qstrata.store.records import BatchState, KeyRecord, KeyState, KmeRegistry, SessionRecord
 from qstrata.strata.service.resource.delivery import Delivery
 from qstrata.strata.service.resource.keystore import KeyStore, KmeFigures
@@ -83,6 +84,8 @@ class KmeElement(Element):
         """Burn what was reserved when the node stopped, say hello, and begin to refill."""
         effects: list[Effect] = [Commit(tuple(self.store.burnt))] if self.store.burnt else []
         self.store.burnt = []
+        for session in self.store.sessions.values():
+            session.loaded_ps = now
         return [*effects, *self._hello(now), *self._expire(now), *self._refill.tick(now)]
 
     def _expire(self, now: int) -> Effects:
@@ -122,6 +125,8 @@ class KmeElement(Element):
             size_bits=message.size_bits,
             depth=message.depth,
             valid_until_ps=message.valid_until_ps,
+            request_rate_keys_per_s=message.request_rate_keys_per_s,
+            burst_keys=message.burst_keys,
         )
         session = self.store.open(record)
         return [Commit((Put(record),), lambda now: [opened, *self._refill.consider(session, now)])]
@@ -130,15 +135,12 @@ class KmeElement(Element):
         session = self.store.sessions.get(message.session)
         if session is None or (session.credit is not None and message.serial <= session.credit.serial):
             return []
-        allowance = session.credit.allowance_keys if session.credit is not None else 0.0
         session.credit = Credit(
             serial=message.serial,
             path=message.path,
-            rate_keys_per_s=message.rate_keys_per_s,
             total_keys=message.total_keys,
             left_keys=message.total_keys,
-            allowance_keys=max(allowance, float(self.store.figures.batch_keys)),
-            refreshed_ps=now,
+            bucket=token_bucket(message.rate_keys_per_s, self.store.figures.batch_keys, now),
         )
         session.refill = ""
         return self._refill.consider(session, now)

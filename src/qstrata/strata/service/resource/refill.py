@@ -86,9 +86,9 @@ class Refill:
         if not credit.left_keys:
             session.refill = "its credit is used up and control has not renewed it"
         largest = figures.probe_keys if session.rest_ps else figures.batch_keys
-        wanted = min(missing, largest, credit.available(now, figures.batch_keys))
+        wanted = min(missing, largest, credit.available(now))
         if wanted >= min(largest, self._smallest(session, now)):
-            credit.spend(wanted)
+            credit.spend(wanted, now)
             return [*effects, *self._start(session, wanted, record.size_bits, now)]
         if session.void and not self._under_way(session):
             return [*effects, *self._start(session, 0, record.size_bits, now)]
@@ -97,12 +97,13 @@ class Refill:
     def on_demand(self, session: Session, message: EncKeys, sender: Address, now: int) -> Effects:
         """Relay keys of another size for a waiting SAE; the answer comes when the far KME has them."""
         credit = session.credit
-        weight = -(-message.size_bits * message.number // session.record.size_bits)
+        weight = session.weight(message.number, message.size_bits)
         if credit is None or credit.left_keys < weight:
             return [
                 self._refuse(message, sender, f"the session has no credit for this now: {session.refill}")
             ]
-        credit.spend(weight)
+        credit.spend(weight, now)
+        session.grant(message.sae, weight, now)
         return self._start(session, message.number, message.size_bits, now, message, sender)
 
     def _renew(self, session: Session, now: int) -> Effects:

@@ -12,6 +12,7 @@ import msgspec
 
 from qstrata.core.effects import Drop, Put, Record
 from qstrata.core.time import PS_PER_S
+from qstrata.planes.token_bucket import TokenBucket, token_bucket
 from qstrata.store.records import (
     BatchRecord,
     BatchState,
@@ -27,28 +28,21 @@ DEAD = (KeyState.DESTROYED, KeyState.EXPIRED, KeyState.QUARANTINED)
 
 
 class Credit(msgspec.Struct):
-    """What control allows: a path, a rate in keys per second, and what is left of the total."""
+    """What control allows: a path, a bucket of keys, and what is left of the total."""
 
     serial: int
     path: int
-    rate_keys_per_s: float
     total_keys: int
     left_keys: int
-    allowance_keys: float
-    refreshed_ps: int
+    bucket: TokenBucket
 
-    def available(self, now: int, burst_keys: int) -> int:
-        """Return the keys that may be asked for now: a token bucket within the total."""
-        elapsed = now - self.refreshed_ps
-        if elapsed > 0:
-            self.refreshed_ps = now
-            grown = self.allowance_keys + self.rate_keys_per_s * elapsed / PS_PER_S
-            self.allowance_keys = min(grown, float(burst_keys))
-        return min(int(self.allowance_keys), self.left_keys)
+    def available(self, now: int) -> int:
+        """Return the keys that may be asked for now: what the bucket holds, within the total."""
+        return min(self.bucket.available(now), self.left_keys)
 
-    def spend(self, keys: int) -> None:
-        """Take keys from the bucket and the total."""
-        self.allowance_keys -= keys
+    def spend(self, keys: int, now: int) -> None:
+        """Take keys from the bucket, which may owe them, and from the total."""
+        self.bucket = self.bucket.charge(keys, now)
         self.left_keys -= keys
 
     @property
@@ -81,11 +75,37 @@ class Session:
         self.rest_ps = 0
         self.rests_until_ps = 0
         self.started_ps = -PS_PER_S
+        self.loaded_ps: int | None = None
+        self._buckets: dict[str, TokenBucket] = {}
 
     @property
     def is_local(self) -> bool:
         """Say whether both SAEs are attached to this KME: no relay is needed."""
         return self.record.peer_site == self.site
+
+    def bucket(self, sae: str, now: int) -> TokenBucket | None:
+        """Return what this SAE may still ask for, in keys of the session's size; None: as many as there are.
+
+        A bucket is empty when the KME starts, so that its law holds over a crash too.
+        """
+        record = self.record
+        if not record.request_rate_keys_per_s:
+            return None
+        held = self._buckets.get(sae)
+        if held is None:
+            full, since_ps = self.loaded_ps is None, now if self.loaded_ps is None else self.loaded_ps
+            held = token_bucket(record.request_rate_keys_per_s, record.burst_keys, since_ps, full=full)
+        return held
+
+    def grant(self, sae: str, keys: int, now: int) -> None:
+        """Take keys from what this SAE may still ask for; OverdrawnError beyond it."""
+        held = self.bucket(sae, now)
+        if held is not None:
+            self._buckets[sae] = held.take(keys, now)
+
+    def weight(self, number: int, size_bits: int) -> int:
+        """Return how many keys of the session's size these keys count for, rounded up."""
+        return -(-size_bits * number // self.record.size_bits)
 
     def load(self, records: Sequence[Record]) -> list[Put | Drop]:
         """Rebuild from its durable rows; returns those that burn what was reserved when the node stopped."""
