@@ -224,7 +224,7 @@ def _service(description: Description) -> ServicePolicy:
     defaults = description.defaults.session
     return ServicePolicy(
         sites=tuple(node.name for node in description.nodes),
-        saes=tuple(SaeSpec(sae.name, sae.node) for sae in description.saes),
+        saes=tuple(SaeSpec(sae.name, sae.node, sae.routable) for sae in description.saes),
         pairs=description.allowed_pairs,
         routes=tuple(RouteSpec(route.prefix, route.node) for route in description.name_table),
         sessions=tuple(sessions),

@@ -27,8 +27,8 @@ def _figure(name: str) -> Meta:
 
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
-_NAME_MEANT = "1 to 32 lower-case letters, digits and inner hyphens"
-Name = Annotated[str, Meta(pattern=NAME_PATTERN, extra={"meant": _NAME_MEANT})]
+NAME_WORDS = "1 to 32 lower-case letters, digits and inner hyphens"
+Name = Annotated[str, Meta(pattern=NAME_PATTERN, extra={"meant": NAME_WORDS})]
 
 KeySize = Annotated[int, Meta(ge=8, le=8192, multiple_of=8, extra={"unit": "bits"})]
 NodeName = Annotated[str, Meta(description="name of a node of this file")]

@@ -30,10 +30,11 @@ class LinkSpec(msgspec.Struct, frozen=True, gc=False):
 
 
 class SaeSpec(msgspec.Struct, frozen=True, gc=False):
-    """An SAE of the domain: its name and the site of its KME."""
+    """An SAE of the domain: its name, the site of its KME, whether its name may be told outside."""
 
     name: str
     site: str
+    routable: bool = True
 
 
 class RouteSpec(msgspec.Struct, frozen=True, gc=False):
