@@ -11,12 +11,13 @@ import re
 import ssl
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from qstrata.core.errors import EnvironmentFaultError, InputError, RefusedError
@@ -28,6 +29,10 @@ _DAY = datetime.timedelta(days=1)
 _SKEW = datetime.timedelta(hours=1)
 _CA_LIFE = 3650 * _DAY
 _LEAF_LIFE = 365 * _DAY
+_RENEW_BEFORE = 7 * _DAY
+_OTHERS = 0o077
+_RSA_BITS_MIN = 2048
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 RENEW_BEFORE = 7 * _DAY
 OTHERS = 0o077
 DEMO_CA = "qstrata demo CA of "
@@ -37,6 +42,12 @@ _HOSTS = (
     x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     x509.IPAddress(ipaddress.ip_address("::1")),
 )
+
+
+CommonNames = tuple[tuple[str, str], ...]
+"""Common names of client certificates, each with the SAE that it stands for."""
+
+E = TypeVar("E", bound=x509.ExtensionType)
 
 
 class KmeIdentity(msgspec.Struct, frozen=True):
@@ -131,9 +142,16 @@ def slug(name: str) -> str:
 
 
 def server_context(server: CertificatePaths, ca: Path) -> ssl.SSLContext:
-    """Return the TLS side of a KME: TLS 1.2 or later, and no client without a certificate of the CA."""
+    """Return the TLS side of a KME: TLS 1.2 or later, and no client without a certificate of the CA.
+
+    A revocation list `crl.pem` of that CA beside `ca` is obeyed, as it stands now.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
+    crl = ca.with_name("crl.pem")
+    if crl.exists():
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+        return _loaded(context, server, ca, crl)
     return _loaded(context, server, ca)
 
 
@@ -142,45 +160,87 @@ def client_context(client: CertificatePaths, ca: Path) -> ssl.SSLContext:
     return _loaded(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), client, ca)
 
 
-def peer_identity(connection: ssl.SSLObject | ssl.SSLSocket) -> str:
+def peer_identity(connection: ssl.SSLObject | ssl.SSLSocket, common_names: CommonNames = ()) -> str:
     """Return the name of the SAE at the other end of a TLS connection; RefusedError as `identity_of`."""
     der = connection.getpeercert(binary_form=True)
     if der is None:
         raise RefusedError("the client sent no certificate: connect with that of an SAE")
-    return identity_of(der)
+    return identity_of(der, common_names)
 
 
 @lru_cache(maxsize=4096)
-def identity_of(der: bytes) -> str:
+def identity_of(der: bytes, common_names: CommonNames = ()) -> str:
     """Return the SAE that a verified client certificate (DER) names: its only URI, a URN in canonical form.
 
-    Raises RefusedError for a certificate that is not meant for clients by its extended key usage, that
-    names no URI or several, or whose URI is no name of an SAE.
+    A certificate without a URI is known by its common name if that is mapped to an SAE in `common_names`.
+    Raises RefusedError for a certificate of a CA, one that is not meant for clients by its extended key
+    usage, one whose key is weaker than the policy wants (RSA 2048, P-256), one that names no URI or
+    several, or whose URI is no name of an SAE.
     """
     try:
-        extensions = x509.load_der_x509_certificate(der).extensions
-        usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound as fault:
-        raise RefusedError(
-            "the client's certificate has no extended key usage or no subject alternative name: "
-            "use that of an SAE"
-        ) from fault
-    except ValueError as fault:
+        certificate = x509.load_der_x509_certificate(der)
+        extensions = certificate.extensions
+        _check_key(certificate.public_key())
+    except (ValueError, UnsupportedAlgorithm) as fault:
         raise RefusedError("the client's certificate cannot be read: have it issued again") from fault
+    constraints = _extension(extensions, x509.BasicConstraints)
+    if constraints is not None and constraints.ca:
+        raise RefusedError("the client's certificate is that of a CA: use that of an SAE")
+    usages = _extension(extensions, x509.ExtendedKeyUsage)
+    if usages is None:
+        raise RefusedError("the client's certificate has no extended key usage: it must have clientAuth")
     if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
         raise RefusedError("the certificate is not for clients (clientAuth): use that of an SAE")
-    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    names = _extension(extensions, x509.SubjectAlternativeName)
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier) if names is not None else []
+    if not uris:
+        return _by_common_name(certificate, common_names)
     if len(uris) != 1:
         raise RefusedError(f"the client's certificate names {len(uris)} URIs: it must name one SAE")
+    return _sae_of(uris[0])
+
+
+def _sae_of(uri: str) -> str:
     try:
-        urn = Urn.parse(uris[0])
+        urn = Urn.parse(uri)
         name = sae_id(urn)
     except InputError as fault:
         raise RefusedError(f"the client's certificate does not name an SAE: {fault}") from fault
     if (urn.r, urn.q, urn.f) != (None, None, None):
         raise RefusedError("the client's certificate names a session, not an SAE: leave the q-part out")
     return name
+
+
+def _by_common_name(certificate: x509.Certificate, common_names: CommonNames) -> str:
+    given = [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    name = dict(common_names).get(given[0]) if len(given) == 1 else None
+    if name is None:
+        raise RefusedError(
+            "the client's certificate names 0 URIs in its subject alternative name: it must name one SAE, "
+            "or its common name be mapped to one in the network's configuration"
+        )
+    return name
+
+
+def _check_key(key: object) -> None:
+    if isinstance(key, rsa.RSAPublicKey):
+        good = key.key_size >= _RSA_BITS_MIN
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        good = isinstance(key.curve, _CURVES)
+    else:
+        good = isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
+    if not good:
+        raise RefusedError(
+            f"the key of the client's certificate is not accepted: use RSA of {_RSA_BITS_MIN} bits or more, "
+            "P-256, P-384, P-521, Ed25519 or Ed448"
+        )
+
+
+def _extension(extensions: x509.Extensions, kind: type[E]) -> E | None:
+    try:
+        return extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _pair(stem: Path, name: str) -> CertificatePaths:
@@ -199,14 +259,16 @@ def _leaf(name: str, usage: x509.ObjectIdentifier, hosts: tuple[x509.GeneralName
     return _Leaf(common_name, (*hosts, x509.UniformResourceIdentifier(name)), usage)
 
 
-def _loaded(context: ssl.SSLContext, own: CertificatePaths, ca: Path) -> ssl.SSLContext:
+def _loaded(context: ssl.SSLContext, own: CertificatePaths, *trusted: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(own.certificate, own.key)
-        context.load_verify_locations(ca)
+        for path in trusted:
+            context.load_verify_locations(path)
     except OSError as fault:
+        names = " or ".join(map(str, trusted))
         raise EnvironmentFaultError(
-            f"the certificate {own.certificate}, its key or the CA {ca} cannot be used: {fault}"
+            f"the certificate {own.certificate}, its key or {names} cannot be used: {fault}"
         ) from fault
     return context
 

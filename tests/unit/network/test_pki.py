@@ -180,7 +180,7 @@ def uri(text: str) -> x509.UniformResourceIdentifier:
     ("names", "usage", "words"),
     [
         ([URN], None, "no extended key usage"),
-        (None, [CLIENT], "no subject alternative name"),
+        (None, [CLIENT], "names 0 URIs"),
         ([URN], [SERVER], "not for clients"),
         ([URN], [ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE], "not for clients"),
         ([x509.DNSName("localhost")], [CLIENT], "names 0 URIs"),
@@ -196,6 +196,15 @@ def uri(text: str) -> x509.UniformResourceIdentifier:
 def test_a_certificate_that_names_no_single_sae_for_clients_is_refused(names, usage, words):
     with pytest.raises(RefusedError, match=words):
         identity_of(signed(names, usage))
+
+
+def test_a_common_name_counts_only_where_it_is_mapped_and_nothing_else_is_named():
+    mapped = (("someone", "urn:qkd:lab:b:sae"),)
+    assert identity_of(signed(None, [CLIENT]), mapped) == "urn:qkd:lab:b:sae"
+    assert identity_of(signed([x509.DNSName("localhost")], [CLIENT]), mapped) == "urn:qkd:lab:b:sae"
+    assert identity_of(signed([URN], [CLIENT]), mapped) == "urn:qkd:lab:a:sae"
+    with pytest.raises(RefusedError, match="mapped"):
+        identity_of(signed(None, [CLIENT]), (("somebody", "urn:qkd:lab:b:sae"),))
 
 
 def test_what_is_no_certificate_is_refused():
