@@ -23,6 +23,7 @@ from qstrata.fabric import log
 from qstrata.fabric.figure import ARROWS, MESSAGES, Arrow
 from qstrata.fabric.messages import device
 from qstrata.fabric.messages.base import Message
+from qstrata.network.schema_page import page_parts
 from qstrata.testing.rules import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +43,11 @@ def command_line() -> str:
     for words in _commands(app, ()):
         parts += [f"## {' '.join(('qstrata', *words))}", f"```text\n{_help(words)}\n```"]
     return _page("Commands", parts)
+
+
+def network_file() -> str:
+    """Return the page of the network file: every key, its default, its range, its meaning."""
+    return _page("Network file", page_parts())
 
 
 def arrows() -> str:
@@ -112,6 +118,7 @@ def checker() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": command_line,
+    "network-file.md": network_file,
     "arrows.md": arrows,
     "instruction-set.md": instruction_set,
     "event-log.md": event_log,

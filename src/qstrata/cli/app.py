@@ -12,6 +12,7 @@ from qstrata.cli import endings
 from qstrata.cli.arguments import (
     Ca,
     CertDir,
+    Force,
     HostName,
     InitialBits,
     Json,
@@ -284,14 +285,40 @@ def run_(
 
 
 @app.command
-def validate(source: Source, /) -> None:
+def validate(source: Source, /, *, json: Json = False) -> None:
     """Check a network file: says what it holds, or everything that is wrong with it."""
-    from qstrata.cli.tables import out
-    from qstrata.network.loader import load
+    from qstrata.cli import network_files
 
-    network = load(source)
-    counts = f"{len(network.nodes)} nodes, {len(network.links)} links, {len(network.saes)} SAEs"
-    out(f"{source}: network {network.name} of domain {network.domain}: {counts}, nothing wrong")
+    network_files.validate(source, as_json=json)
+
+
+@app.command
+def schema(
+    file: Annotated[Path | None, Parameter(help="File to write it to, instead of printing it.")] = None,
+    /,
+    *,
+    json: Json = False,
+    force: Force = False,
+) -> None:
+    """Print the JSON Schema of network files: with it editors complete and check them."""
+    from qstrata.cli import network_files
+
+    # It is one JSON document in any case; --json is taken here as it is everywhere.
+    network_files.schema(file, force=force)
+
+
+@app.command
+def init(
+    file: Annotated[Path, Parameter(help="The network file to write.")] = Path("network.yaml"),
+    /,
+    *,
+    name: Annotated[str | None, Parameter(help="Name of the network; default: that of the file.")] = None,
+    force: Force = False,
+) -> None:
+    """Write a commented network file of three sites to start from, and its JSON Schema beside it."""
+    from qstrata.cli import network_files
+
+    network_files.init(file, name, force=force)
 
 
 @app.command

@@ -22,6 +22,7 @@ StateDir = Annotated[
     Path | None, Parameter(help="Folder of the network's state, instead of the default by its name.")
 ]
 Json = Annotated[bool, Parameter(help="Print one JSON document instead of tables.")]
+Force = Annotated[bool, Parameter(help="Overwrite files that are there.")]
 InitialBits = Annotated[
     int | None, Parameter(help="Bits placed on every link at the start, booked as provisioned; 0 for none.")
 ]
