@@ -4,7 +4,7 @@ Two SAEs at the ends share keys in both directions while a node crashes and come
 all that is stored, so that the pools must be filled up from empty.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from qstrata.core.address import End
@@ -70,6 +70,7 @@ LARGE_BITS = 512
 LARGE_EVERY = 8
 SETTLE_PS = 12 * PS_PER_S
 """More than a mark period: what was spent is settled at both ends afterwards."""
+LOSSY_PS = 120 * PS_PER_S
 INTERVAL_PS = 400 * PS_PER_MS
 TELL_PS = 20 * PS_PER_MS
 
@@ -207,13 +208,18 @@ class World:
         self.play()
         faults = [] if self.point is None or self.crashed_ps >= 0 else ["the point was never reached"]
         faults += self._fresh_keys()
-        last_ps = self.now + (BACK_WITHIN_PS if self._lossy else 0)
-        while self._depth() and self.now < last_ps:
-            self.run(PS_PER_S)
+        self._wait_for(self._depth)
         faults += self._depth()
-        self.run(SETTLE_PS * (3 if self._lossy else 1))
+        self.run(SETTLE_PS)
+        self._wait_for(self._ledgers)
         faults += self._ledgers()
         return Outcome(self.point, self.judged(), tuple(faults), self._burnt_links(), self._burnt_keys())
+
+    def _wait_for(self, faults: Callable[[], list[str]]) -> None:
+        """Run on until nothing is at fault, where messages get lost: what is lost is said again."""
+        last_ps = self.now + (LOSSY_PS if self._lossy else 0)
+        while faults() and self.now < last_ps:
+            self.run(SETTLE_PS)
 
     def play(self) -> None:
         """Run the scenario until a crashed node has had its time to recover."""
