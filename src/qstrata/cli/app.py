@@ -45,6 +45,7 @@ app.command(inject)
 app.command("qstrata.cli.watching:events", name="events")
 app.command("qstrata.cli.keys:keys", name="keys")
 app.command("qstrata.cli.pki:pki", name="pki")
+app.command("qstrata.cli.doctor:doctor", name="doctor")
 
 
 def run(words: Sequence[str]) -> int:
