@@ -22,7 +22,7 @@ demo: $(RUNTIME) ## Bring the Madrid network up and print how to fetch a key (AR
 	@$(BIN)/qstrata demo $(ARGS)
 
 test: check ## Run every check and the test suite
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(DEV) ## Lint, format, types, import contracts, ratchets
 	$(BIN)/ruff check .

@@ -43,7 +43,7 @@ def six_hours() -> Run:
     return Run(Simulation(busy_madrid(), seed=1, log=lines), lines, 6 * HOUR_PS)
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("six hours")]
 
 
 def test_the_scarcest_link_spends_seven_tenths_of_its_key_at_both_ends(six_hours: Run) -> None:
