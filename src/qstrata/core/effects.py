@@ -35,7 +35,7 @@ class LogEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry of the event log that an element writes itself: integers and ids only."""
 
 
-class Send(msgspec.Struct, frozen=True, gc=False):
+class Send(msgspec.Struct, frozen=True):
     """Send a message on a bound handle; it may be lost, the sender learns by its own deadline."""
 
     to: Handle
@@ -55,14 +55,14 @@ class Drop(msgspec.Struct, frozen=True, gc=False):
     key: str
 
 
-class Commit(msgspec.Struct, frozen=True, gc=False):
+class Commit(msgspec.Struct, frozen=True):
     """Make changes durable, all or none, in the order of the node's commits; then go on."""
 
     changes: tuple["Put | Drop", ...]
     then: "Then | None" = None
 
 
-class Timer(msgspec.Struct, frozen=True, gc=False):
+class Timer(msgspec.Struct, frozen=True):
     """Go on at an instant; an instant that has passed means at once."""
 
     due_ps: int

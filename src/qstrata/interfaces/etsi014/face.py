@@ -30,7 +30,7 @@ Answer = PairStatus | KeysDelivered | RequestRefused | UnitAnswer
 Callback = Callable[[Answer, int], Effects]
 
 
-class _Pending(msgspec.Struct, frozen=True, gc=False):
+class _Pending(msgspec.Struct, frozen=True):
     due_ps: int
     arrow: str
     callback: Callback
