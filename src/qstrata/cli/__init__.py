@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from qstrata.cli.version import VERSION
 
+_COMPLETE = "_complete"
+"""The hidden command that the scripts of `qstrata completion` call."""
 _VERSION_WORDS = (["--version"], ["version"])
 
 
@@ -16,6 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words in _VERSION_WORDS:
         sys.stdout.write(f"qstrata {VERSION}\n")
+        return 0
+    if words[:1] == [_COMPLETE]:
+        from qstrata.cli.completing import complete
+
+        sys.stdout.write("".join(f"{word}\n" for word in complete(words[1:])))
         return 0
     from qstrata.cli.app import run
 

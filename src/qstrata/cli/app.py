@@ -46,6 +46,7 @@ app.command("qstrata.cli.watching:events", name="events")
 app.command("qstrata.cli.keys:keys", name="keys")
 app.command("qstrata.cli.pki:pki", name="pki")
 app.command("qstrata.cli.doctor:doctor", name="doctor")
+app.command("qstrata.cli.completion:completion", name="completion")
 
 
 def run(words: Sequence[str]) -> int:
