@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from qstrata.cli import endings
+from qstrata.cli import answer_faults, endings
 from qstrata.cli.arguments import (
     Ca,
     CertDir,
@@ -39,7 +39,9 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 inject = App(
-    name="inject", help="Hurt the world below a running network: control learns of it by its instruments."
+    name="inject",
+    help="Hurt the world below a running network, of which control learns by its instruments, or the answers "
+    "of its KMEs, of which nobody does but those who ask.",
 )
 app.command(inject)
 app.command("qstrata.cli.watching:events", name="events")
@@ -249,8 +251,18 @@ def list_(*, network: Network = None, state_dir: StateDir = None, json: Json = F
 
 @app.command
 def heal(
-    kind: Literal["cut", "loss", "intercept-resend"],
-    target: Target,
+    kind: Literal[
+        "cut",
+        "loss",
+        "intercept-resend",
+        "kme-exhausted",
+        "kme-late",
+        "kme-lost-answer",
+        "kme-wrong-key",
+        "kme-expired",
+        "kme-unavailable",
+    ],
+    target: Annotated[str, Parameter(help="Where it was injected, as `inject list` shows it.")],
     /,
     *,
     network: Network = None,
@@ -337,6 +349,9 @@ def _inject(
     from qstrata.network.remote import AskInject
 
     _show_faults(AskInject(kind=kind, target=target, amount=amount), network, state_dir, as_json)
+
+
+answer_faults.add_to(inject, _inject)
 
 
 def _show_faults(request: Any, network: str | None, state_dir: Path | None, as_json: bool) -> None:

@@ -78,6 +78,19 @@ class Answered(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag"
     key_id: str
 
 
+class Injected(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="injected"):
+    """The lab altered an answer to an SAE: `verb` is `status`, `enc` or `dec`, `fault` what it met.
+
+    `key_ids` are separated by spaces: those asked for, or delivered with other bits.
+    """
+
+    site: str
+    sae: str
+    verb: str
+    fault: str
+    key_ids: str
+
+
 class Settled(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="settled"):
     """Follower and owner agree on a block's account up to `position`, its watermark."""
 

@@ -18,6 +18,7 @@ from qstrata.fabric.messages.operator import Configure
 from qstrata.fabric.messages.policy import ConnectivityPolicy, ForwardingPolicy, ServicePolicy
 from qstrata.fabric.recorder import Recorder
 from qstrata.interfaces.etsi014.face import ApplicationFace
+from qstrata.interfaces.etsi014.faults import AnswerFaults, FaultShim
 from qstrata.interfaces.etsi014.handler import Etsi014Handler
 from qstrata.interfaces.etsi014.types import Limits
 from qstrata.kernel.element import Element
@@ -88,9 +89,18 @@ class Assembly:
             set_bearer=lambda effect, now: self.bearers.apply(effect),
             durable=recorder.durable,
         )
-        self.handlers = {site.site: Etsi014Handler(_limits(plan, site.site)) for site in plan.sites}
+        self.answer_faults = AnswerFaults([site.site for site in plan.sites] if plan.directory.lab else [])
+        self.handlers = {site.site: self._make_handler(site.site) for site in plan.sites}
         self.operator: OperatorElement
         self.on_crash: list[Callable[[str], None]] = []
+
+    def _make_handler(self, site: str) -> Etsi014Handler:
+        queue = self.queue
+
+        def later(delay_ps: int, act: Callable[[int], None]) -> None:
+            queue.push(queue.now + delay_ps, lambda: act(queue.now))
+
+        return FaultShim(_limits(self.plan, site), site, self.answer_faults, self.recorder.note, later)
 
     def start(self) -> None:
         """Make the world, every site and the control site, and set the desired state."""

@@ -9,10 +9,11 @@ from qstrata.core.address import End
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.forwarding_control import TransferTraced
-from qstrata.fabric.messages.lab import Heal, Inject, LabAnswer, ListFaults
+from qstrata.fabric.messages.lab import Fault, Heal, Inject, LabAnswer, ListFaults
 from qstrata.fabric.messages.operator import Inspect, Inspected, KeysTraced, LegsTraced, Trace
 from qstrata.fabric.messages.policy import ConnectivityState, ForwardingState, ServiceState
 from qstrata.fabric.messages.reports import ConnectivityReport, ForwardingReport, ServiceReport
+from qstrata.interfaces.etsi014.faults import KINDS
 from qstrata.kernel.pacing import RealTimePacer
 from qstrata.network import tracing
 from qstrata.network.assembly import Assembly
@@ -59,8 +60,13 @@ class OperatorDesk:
                 return await self.trace(request.wanted)
             case AskDescribe():
                 return self.describe()
+            case AskInject() if request.kind in KINDS:
+                return await self._hurt_answers(request)
             case AskInject():
                 return await self._lab(lambda r: Inject(r, request.kind, request.target, request.amount))
+            case AskHeal() if request.kind in KINDS:
+                self._assembly.answer_faults.heal(request.kind, request.target)
+                return await self._lab(ListFaults)
             case AskHeal():
                 return await self._lab(lambda r: Heal(r, request.kind, request.target))
             case AskFaults():
@@ -95,7 +101,7 @@ class OperatorDesk:
             terminations=_report(connectivity, ConnectivityReport),
             links=_report(forwarding, ForwardingReport),
             kmes=_report(service, ServiceReport),
-            faults=lab.faults if isinstance(lab, LabAnswer) else None,
+            faults=self._faults(lab) if isinstance(lab, LabAnswer) else None,
         )
 
     def _standing(self) -> Standing:
@@ -143,7 +149,29 @@ class OperatorDesk:
             raise EnvironmentFaultError("the lab does not answer: ask again")
         if answer.error:
             raise InputError(answer.error)
-        return FaultsView(faults=answer.faults)
+        return FaultsView(faults=self._faults(answer))
+
+    def _faults(self, answer: LabAnswer) -> tuple[Fault, ...]:
+        return (*answer.faults, *self._assembly.answer_faults.standing)
+
+    async def _hurt_answers(self, request: AskInject) -> FaultsView:
+        faults, pair = self._assembly.answer_faults, await self._pair(request.target)
+        faults.inject(request.kind, request.target, request.amount, self._assembly.queue.now, pair)
+        return await self._lab(ListFaults)
+
+    async def _pair(self, target: str) -> tuple[str, str] | None:
+        """Return the SAEs of `session/<id>`, None where the target is another."""
+        kind, _, session = target.partition("/")
+        if kind != "session":
+            return None
+        answer = await self._manager(End.SERVICE_MGT, Inspect)
+        state = _state(answer, ServiceState)
+        units = state.units if state is not None else ()
+        for unit in units:
+            if unit.session == session:
+                return unit.a, unit.b
+        known = ", ".join(unit.session for unit in units) or "none yet"
+        raise InputError(f"no session has the id {session!r}; there are: {known}")
 
     async def _manager(self, end: End, make: Make) -> Any:
         return await self._ask(OperatorElement.manager, end, make)

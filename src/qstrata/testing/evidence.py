@@ -15,6 +15,7 @@ from qstrata.fabric.log import (
     Answered,
     BlockHeld,
     Durable,
+    Injected,
     KeyHeld,
     NodeEvent,
     PadUsed,
@@ -120,7 +121,19 @@ class Dropped(_Row, frozen=True, array_like=True, gc=False):
     key: str
 
 
-Entry = Message | Durable | PadUsed | BlockHeld | KeyHeld | Answered | Settled | Scanned | NodeEvent | Sampled
+Entry = (
+    Message
+    | Injected
+    | Durable
+    | PadUsed
+    | BlockHeld
+    | KeyHeld
+    | Answered
+    | Settled
+    | Scanned
+    | NodeEvent
+    | Sampled
+)
 Event = Entry | _Row
 
 _ROWS: dict[str, type[_Row]] = {

@@ -1,6 +1,7 @@
 """What clients saw: every call of an SAE with its outcome, the checker's second source."""
 
 import enum
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -63,22 +64,29 @@ def calls_of(history: Iterable[ClientEntry]) -> list[ClientCall]:
 
 
 class ClientKey:
-    """What the clients say of one key id; `answered` is what the log has said of it so far."""
+    """What the clients say of one key id; `answered`, `held` and `altered` are what the log has said of it.
 
-    __slots__ = ("answered", "decs", "encs", "session", "tries", "valid_until_ps")
+    `held` has site, digest and sequence number of each time that a KME took it in; `altered` has verb and
+    SAE of answers to which the lab gave other bits.
+    """
+
+    __slots__ = ("altered", "answered", "decs", "encs", "held", "session", "tries", "valid_until_ps")
 
     def __init__(self) -> None:
         self.encs: list[tuple[ClientCall, str]] = []
         self.decs: list[tuple[ClientCall, str]] = []
         self.tries: list[ClientCall] = []
         self.answered: set[tuple[str, str]] = set()
+        self.altered: set[tuple[str, str]] = set()
+        self.held: list[tuple[str, str, int]] = []
         self.valid_until_ps = -1
         self.session = ""
 
     @property
     def digests(self) -> list[str]:
-        """Return the digests of all deliveries."""
-        return [digest for _, digest in (*self.encs, *self.decs)]
+        """Return the digests of all deliveries that the lab did not alter."""
+        given = (*self.encs, *self.decs)
+        return [digest for call, digest in given if (call.verb, call.sae) not in self.altered]
 
 
 class Clients:
@@ -87,12 +95,23 @@ class Clients:
     def __init__(self, histories: Iterable[ClientCall]) -> None:
         self.calls = sorted(histories, key=lambda call: (call.started_ps, call.ended_ps))
         self.keys: dict[str, ClientKey] = {}
+        self.excused: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        """By SAE and key ids: how often the lab refused them as if they had expired."""
         for call in self.calls:
             digests = call.digests if call.outcome is Outcome.DELIVERED else ("",) * len(call.key_ids)
             if len(digests) != len(call.key_ids):
                 raise InputError(f"a call of {call.sae} got {len(call.key_ids)} keys: give a digest of each")
             for key_id, digest in zip(call.key_ids, digests, strict=True):
                 self._enter(call, self.keys.setdefault(key_id, ClientKey()), digest)
+
+    def excuse(self, call: ClientCall) -> bool:
+        """Say whether the lab refused a dec, once for each time that it did; it was then no try at all."""
+        if not self.excused[call.sae, call.key_ids]:
+            return False
+        self.excused[call.sae, call.key_ids] -= 1
+        for key_id in call.key_ids:
+            self.keys[key_id].tries.remove(call)
+        return True
 
     def _enter(self, call: ClientCall, key: ClientKey, digest: str) -> None:
         if call.verb == "dec":

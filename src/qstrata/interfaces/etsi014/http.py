@@ -5,6 +5,9 @@ import msgspec
 from qstrata.core.errors import InputError
 from qstrata.interfaces.etsi014.types import Error, Unsupported
 
+LOST_ANSWER = 0
+"""The status of an answer that is not given: the connection ends instead."""
+
 _encode = msgspec.json.Encoder().encode
 
 

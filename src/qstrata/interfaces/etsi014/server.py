@@ -19,7 +19,7 @@ from aiohttp.http_parser import RawRequestMessage
 from qstrata.core.errors import EnvironmentFaultError
 from qstrata.interfaces.etsi014.connection import INTERNAL, Bounds, Connection, Cut, Gate, Identify, Written
 from qstrata.interfaces.etsi014.handler import Etsi014Handler
-from qstrata.interfaces.etsi014.http import HttpAnswer, HttpRequest, RejectedError, error_answer
+from qstrata.interfaces.etsi014.http import LOST_ANSWER, HttpAnswer, HttpRequest, RejectedError, error_answer
 from qstrata.interfaces.etsi014.requests import body_too_large
 from qstrata.interfaces.etsi014.types import MAX_BODY_BYTES
 from qstrata.interfaces.etsi014.wire import answer_bytes
@@ -112,6 +112,10 @@ class Etsi014Server:
         except Exception:
             _log.exception("a request could not be served")
             answer = error_answer(503, INTERNAL)
+        if answer.status == LOST_ANSWER:
+            if request.transport is not None:
+                request.transport.abort()
+            return self._written[False]
         timed_out = answer.status == HTTPStatus.REQUEST_TIMEOUT
         self._write(request, answer)
         if timed_out:

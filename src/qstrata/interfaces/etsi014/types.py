@@ -8,6 +8,8 @@ import msgspec
 SIZE_NOT_BYTES = "size shall be a multiple of 8"
 MANDATORY_UNSUPPORTED = "not all extension_mandatory parameters are supported"
 
+NOT_FOUND = "one or more keys specified are not found on KME"
+
 MAX_BODY_BYTES = 64 * 1024
 """Longest request body: enough for 1024 key ids, the most that one request may have returned."""
 

@@ -1,6 +1,7 @@
 """The rules that need the clients' side: what they were told is so, and what they were given is not lost."""
 
-from qstrata.fabric.log import Answered, KeyHeld
+from qstrata.fabric.log import Answered, Injected, KeyHeld
+from qstrata.interfaces.etsi014.faults import EXPIRED, WRONG
 from qstrata.testing.history import ClientCall, ClientKey, Outcome
 from qstrata.testing.rules.base import Rule
 from qstrata.testing.verdict import Case
@@ -17,9 +18,19 @@ def _held(case: Case, held: KeyHeld) -> None:
     if key is None:
         return
     key.valid_until_ps, key.session = held.valid_until_ps, held.session
-    if any(digest != held.digest for digest in key.digests):
-        text = f"key {held.key_id} as its clients have it differs from what {held.site} holds"
-        case.blame("equal-clients", text, case.facts.sequence)
+    key.held.append((held.site, held.digest, case.facts.sequence))
+
+
+def _injected(case: Case, injected: Injected) -> None:
+    """Take note of what the lab did to an answer: no other answer is excused by it."""
+    key_ids = tuple(injected.key_ids.split())
+    if injected.fault == EXPIRED and injected.verb == "dec":
+        case.clients.excused[injected.sae, key_ids] += 1
+    elif injected.fault == WRONG:
+        for key_id in key_ids:
+            key = case.clients.keys.get(key_id)
+            if key is not None:
+                key.altered.add((injected.verb, injected.sae))
 
 
 def _delivered(case: Case) -> None:
@@ -45,6 +56,10 @@ def _right_pair(case: Case) -> None:
 
 def _equal(case: Case) -> None:
     for key_id, key in case.clients.keys.items():
+        for site, digest, sequence in key.held:
+            if any(other != digest for other in key.digests):
+                text = f"key {key_id} as its clients have it differs from what {site} holds"
+                case.blame("equal-clients", text, sequence)
         if len(set(key.digests)) > 1:
             case.blame("equal-clients", f"key {key_id} has different bits for its clients")
 
@@ -55,6 +70,8 @@ def _nothing_lost(case: Case) -> None:
             continue
         unique = len(set(call.key_ids)) == len(call.key_ids)
         if unique and all(_was_due(case, call, case.clients.keys[key_id]) for key_id in call.key_ids):
+            if case.clients.excuse(call):
+                continue
             text = f"{call.sae} was refused {', '.join(call.key_ids)}, which {call.peer} had got for it"
             case.blame("nothing-lost", text)
 
@@ -82,7 +99,7 @@ RULES = (
     Rule(
         "equal-clients",
         "Both SAEs of a key get the same bits, those that the KMEs hold.",
-        ((KeyHeld, _held),),
+        ((KeyHeld, _held), (Injected, _injected)),
         _equal,
     ),
     Rule("right-pair", "Only the SAE that a key was drawn for gets it by dec.", (), _right_pair),
