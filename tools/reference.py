@@ -7,6 +7,7 @@ pages that differ from what the code generates.
 import inspect
 import io
 import sys
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,9 @@ from qstrata.fabric import log
 from qstrata.fabric.figure import ARROWS, MESSAGES, Arrow
 from qstrata.fabric.messages import device
 from qstrata.fabric.messages.base import Message
+from qstrata.network.error_codes import CODES
+from qstrata.network.event_feed import MAX_READERS, MAX_WAITING_BYTES
+from qstrata.network.events import AnyEvent, LinkLevel, StoreLevel
 from qstrata.network.schema_page import page_parts
 from qstrata.testing.rules import RULES
 
@@ -116,6 +120,39 @@ def checker() -> str:
     return _page("Rules of the checker", parts)
 
 
+def events() -> str:
+    """Return the page of what `qstrata events` tells."""
+    kinds = typing.get_args(AnyEvent)
+    parts = [
+        "`qstrata events` prints one JSON object a line where it is not a terminal, or with `--json`: first "
+        "a snapshot, then each change as it happens. Applied to the snapshot in order, the changes give what "
+        "`qstrata inspect` would show. `is` tells the kind; `at_s` is the network's own time in seconds, as "
+        "in `qstrata trace`. Management is asked four times a second, so a state that lasts less may not be "
+        "told; faults that are injected and healed always are. A reader for which more than "
+        f"{MAX_WAITING_BYTES // 1024} KiB wait is cut; at most {MAX_READERS} read at a time.",
+    ]
+    for kind in kinds:
+        parts += [f"## {kind.__struct_config__.tag}", *_doc(kind), _fields(kind)]
+    parts.append("## Parts of `levels`")
+    for part in (LinkLevel, StoreLevel):
+        parts += [f"### {part.__name__}", *_doc(part), _fields(part)]
+    return _page("Events", parts)
+
+
+def errors() -> str:
+    """Return the page of the codes of errors, a section each."""
+    parts = [
+        "A command that fails says so in one line, `qstrata: error[CODE]: what is wrong, and the cure`. The "
+        "first digit of the code tells whose fault it is, and goes with the exit code: 1 what was given "
+        "(exit code 1), 2 usage (2), 3 the machine (3), 4 the other side (4), 7 qstrata itself (70).",
+        _table(("code", "meaning"), [(f"[{row.code}](#{row.code.lower()})", row.title) for row in CODES]),
+    ]
+    for row in CODES:
+        title = row.title[0].upper() + row.title[1:]
+        parts += [f"## {row.code}", f"**{title}.** {row.cause}", row.cure]
+    return _page("Error codes", parts)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": command_line,
     "network-file.md": network_file,
@@ -123,6 +160,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "instruction-set.md": instruction_set,
     "event-log.md": event_log,
     "checker.md": checker,
+    "events.md": events,
+    "errors.md": errors,
 }
 """What generates each page of `docs/reference`."""
 
@@ -219,8 +258,11 @@ def _structs(kinds: Iterable[type[Message]]) -> Iterator[str]:
     for kind in kinds:
         yield f"### {kind.__name__}"
         yield from _doc(kind)
-        fields = msgspec.structs.fields(kind)
-        yield "\n".join(f"- `{field.name}`: {_type(field.type)}" for field in fields)
+        yield _fields(kind)
+
+
+def _fields(kind: type[msgspec.Struct]) -> str:
+    return "\n".join(f"- `{field.name}`: {_type(field.type)}" for field in msgspec.structs.fields(kind))
 
 
 def _type(kind: object) -> str:

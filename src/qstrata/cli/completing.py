@@ -127,7 +127,7 @@ def _values(argument: "Argument", line: Line) -> list[str]:
     if name in _SAES:
         found += _saes(_network(line))
     if name == "TARGET":
-        found += _targets(_network(line), every=line.command in (("inject", "cut"), ("heal",)))
+        found += _targets(_network(line), line)
     return found
 
 
@@ -150,11 +150,17 @@ def _saes(view: "NetworkView | None") -> list[str]:
     return [*dict.fromkeys(sae.node for sae in saes), *(sae.name for sae in saes)]
 
 
-def _targets(view: "NetworkView | None", *, every: bool) -> list[str]:
+def _targets(view: "NetworkView | None", line: Line) -> list[str]:
     if view is None:
         return []
+    if line.command == ("heal",):
+        return [fault.target for fault in view.faults if fault.kind in line.given]
+    kind = line.command[-1]
+    if kind.startswith("kme-"):
+        sessions = [f"session/{session.unit.session}" for session in view.sessions]
+        return [*(f"kme/{node.name}" for node in view.nodes), *sessions]
     links = [link.name for link in view.links]
-    if not every:
+    if kind != "cut":
         return links
     channels = [f"{link}/{part}" for link in links for part in ("distillation", "relay")]
     return [*links, *channels, *(f"management/{node.name}" for node in view.nodes)]

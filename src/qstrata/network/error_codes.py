@@ -180,22 +180,3 @@ def code_of(error: BaseException) -> str:
         if code is not None:
             return code
     return CRASH
-
-
-def page() -> str:
-    """Return the manual's page of all codes, as Markdown."""
-    lines = [
-        "# Error codes",
-        "",
-        "A command that fails says so in one line, `qstrata: error[CODE]: what is wrong, and the cure`. The",
-        "first digit of the code tells whose fault it is, as the exit code does: 1 what was given (exit 1),",
-        "2 usage (2), 3 the machine (3), 4 the other side (4), 7 qstrata itself (70).",
-        "",
-        "| code | meaning |",
-        "|---|---|",
-        *(f"| [{row.code}](#{row.code.lower()}) | {row.title} |" for row in CODES),
-    ]
-    for row in CODES:
-        title = row.title[0].upper() + row.title[1:]
-        lines += ["", f"## {row.code}", "", f"**{title}.** {row.cause}", "", row.cure]
-    return "\n".join(lines) + "\n"

@@ -110,7 +110,7 @@ class Levels(Event, frozen=True, kw_only=True, tag="levels"):
 
 
 class Cut(Event, frozen=True, kw_only=True, tag="cut"):
-    """The reader was too slow, and is told nothing more: read on with a new snapshot."""
+    """The reader was too slow, and is told nothing more: ask again for a new snapshot."""
 
     text: str
 

@@ -57,7 +57,7 @@ def test_every_command_offers_its_options(capsys):
 
 
 def test_choices_are_completed(capsys):
-    assert completed(capsys, "heal", "") == ["cut", "loss", "intercept-resend"]
+    assert completed(capsys, "heal", "")[:3] == ["cut", "loss", "intercept-resend"]
     assert completed(capsys, "completion", "z") == ["zsh"]
 
 
@@ -84,8 +84,14 @@ def test_an_option_with_its_value_in_one_word_is_completed(capsys, up):
 def test_what_can_be_hurt_is_completed(capsys, up):
     every = ["a-b", "a-b/distillation", "a-b/relay", "management/a"]
     assert completed(capsys, "inject", "cut", "") == every
-    assert completed(capsys, "heal", "loss", "") == every
+    assert completed(capsys, "inject", "kme-late", "") == ["kme/a", "session/5e55"]
     assert completed(capsys, "inject", "loss", "--network", "lab", "a") == ["a-b"]
+
+
+def test_what_can_be_healed_is_completed(capsys, up):
+    assert completed(capsys, "heal", "loss", "") == ["fibre/b-c"]
+    assert completed(capsys, "heal", "--json", "cut", "") == ["fibre/a-b"]
+    assert completed(capsys, "heal", "intercept-resend", "") == []
 
 
 def test_the_network_that_the_line_names_is_asked(capsys, state_home):

@@ -10,7 +10,7 @@ import pytest
 import qstrata
 from qstrata.cli import endings
 from qstrata.core.errors import QstrataError
-from qstrata.network.error_codes import CODES, CRASH, code_of, page
+from qstrata.network.error_codes import CODES, CRASH, code_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
 ADAPTERS = {"plugin", "__main__"}
@@ -61,7 +61,6 @@ def test_an_unknown_fault_is_a_fault_of_ours():
 
 def test_the_manual_has_a_section_for_every_code_with_cause_and_cure():
     text = PAGE.read_text(encoding="utf-8")
-    assert text == page(), "docs/reference/errors.md is not what qstrata.network.error_codes.page() makes"
     for row in CODES:
         assert f"\n## {row.code}\n" in text
         assert row.cause in text
