@@ -158,7 +158,19 @@ print([name for name in heavy.split() if name in sys.modules])
 
 
 @pytest.mark.parametrize(
-    "words", ["'inspect'", "'trace', 'x'", "'describe'", "'down'", "'inject', 'list'", "'--version'"]
+    "words",
+    [
+        "'inspect'",
+        "'inspect', '--watch'",
+        "'events'",
+        "'trace', 'x'",
+        "'describe'",
+        "'down'",
+        "'inject', 'list'",
+        "'_complete', 'keys', 'get', '--from', ''",
+        "'completion', 'bash'",
+        "'--version'",
+    ],
 )
 def test_light_commands_import_nothing_heavy(words, state_home: Path):
     asking = "from qstrata.network import asking" if "version" not in words else ""
