@@ -236,6 +236,7 @@ def _service(description: Description) -> ServicePolicy:
             request_rate_keys_per_s=defaults.request_rate_keys_per_s or 0.0,
             burst_keys=defaults.burst_keys,
         ),
+        admission=description.policy.admission,
     )
 
 

@@ -181,12 +181,16 @@ class Sae(Table, frozen=True, kw_only=True):
 
 
 class Policy(Table, frozen=True, kw_only=True):
-    """Which SAEs may share keys."""
+    """Which SAEs may share keys, and whether links must sustain what sessions are promised."""
 
     pairs: Annotated[
         Literal["all"] | Annotated[tuple[Pair, ...], Meta(max_length=MAX_PAIRS)],
         Meta(description="all pairs, or the pairs listed, without direction"),
     ] = "all"
+    admission: Annotated[
+        bool,
+        Meta(description="whether a session opens only if its links make the key that its rate needs"),
+    ] = False
 
 
 class Route(Table, frozen=True, kw_only=True):

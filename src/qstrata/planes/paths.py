@@ -25,7 +25,10 @@ class LinkPhase(enum.Enum):
 
 
 class LinkView(msgspec.Struct, frozen=True, gc=False):
-    """One link as path choice sees it: `pool_bits` available, `rate_bps` of new key, and why so."""
+    """One link as path choice sees it: `pool_bits` available, `rate_bps` of new key, and why so.
+
+    `made_bps` is that rate once blocks have shown it, 0 while `rate_bps` is only computed.
+    """
 
     link: str
     a: str
@@ -34,6 +37,7 @@ class LinkView(msgspec.Struct, frozen=True, gc=False):
     pool_bits: int
     rate_bps: float
     reason: str = ""
+    made_bps: float = 0.0
 
 
 class Path(msgspec.Struct, frozen=True, gc=False):

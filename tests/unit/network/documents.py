@@ -97,6 +97,8 @@ class Documents:
             document["clock"] = {"mode": "scaled", **rate} if self.coin() else {"mode": "virtual"}
         if self.coin():
             document["policy"] = {"pairs": "all" if self.coin() else [[saes[0], saes[2]], [saes[1], saes[3]]]}
+            if self.coin():
+                document["policy"]["admission"] = self.coin()
         if self.coin():
             document["routes"] = [{"prefix": f"urn:qkd:dom:{node}", "node": node} for node in nodes]
         return document

@@ -21,12 +21,17 @@ class _Up(Message, frozen=True, gc=False):
 
 
 class RequirePath(_Down, frozen=True, gc=False):
-    """Require a path between the KMEs of two sites for a session; the same again is answered again."""
+    """Require a path between the KMEs of two sites for a session; the same again is answered again.
+
+    `rate_bps` is what both KMEs together may spend. With `verify` a new path is lost at once unless each of
+    its links makes that much beside what is promised to other sessions.
+    """
 
     session: str
     a: str
     b: str
     rate_bps: float
+    verify: bool = False
 
 
 class ReleasePath(_Down, frozen=True, gc=False):

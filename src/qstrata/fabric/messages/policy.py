@@ -89,7 +89,10 @@ class ForwardingPolicy(Message, frozen=True, gc=False):
 
 
 class ServicePolicy(Message, frozen=True, gc=False):
-    """The SAEs, who may pair with whom (unordered pairs), the name table and the sessions wanted."""
+    """The SAEs, who may pair with whom (unordered pairs), the name table and the sessions wanted.
+
+    With `admission` a session opens only if its links make the key that its rate needs.
+    """
 
     arrow: ClassVar[str] = "T4"
     sent_by: ClassVar[tuple[End, ...]] = (End.SERVICE_MGT,)
@@ -100,6 +103,7 @@ class ServicePolicy(Message, frozen=True, gc=False):
     routes: tuple[RouteSpec, ...]
     sessions: tuple[SessionSpec, ...]
     defaults: SessionDefaults
+    admission: bool = False
 
 
 class QueryConnectivity(Message, frozen=True, gc=False):

@@ -1,6 +1,5 @@
 """The controller of the forwarding stratum: it follows policy, and acts on what links and relays say."""
 
-from collections import Counter
 from functools import partial
 
 import msgspec
@@ -37,9 +36,9 @@ from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.asking import Serials, Subscription
 from qstrata.planes.controlling import Controller
-from qstrata.planes.credit import fair_share_bps, link_forecast_bps
 from qstrata.planes.paths import LinkPhase, LinkView, NoPath, Path
 from qstrata.strata.forwarding.control.links import ACTIVE, DARK, SILENT, LinkBook
+from qstrata.strata.forwarding.control.promises import Load, shortfall
 from qstrata.strata.forwarding.control.routes import Route, Verdict, judge
 from qstrata.strata.forwarding.control.tables import TableBook
 
@@ -124,17 +123,17 @@ class ForwardingController(Controller):
         """Show every link, and the path of every session."""
         views = self._views.values()
         links = tuple(LinkState(v.link, v.a, v.b, v.phase.value, v.reason) for v in views)
-        crossings = self._crossings()
-        paths = tuple(self._shown_path(route, crossings) for route in self._routes.values())
+        load = Load(self._routes.values())
+        paths = tuple(self._shown_path(route, load) for route in self._routes.values())
         return ForwardingState(self._tables.version, links, paths)
 
-    def _shown_path(self, route: Route, crossings: Counter[str]) -> PathState:
+    def _shown_path(self, route: Route, load: Load) -> PathState:
         if route.path is None:
             return PathState(route.session, 0, (), 0.0, route.lost or "its tables are being installed")
         views = (self._views[link] for link in route.path.links if link in self._views)
         pooled = [f"{v.link} ({v.reason})" for v in views if v.phase is LinkPhase.PASSIVE]
         reason = f"pooled key only: {'; '.join(pooled)}" if pooled else ""
-        rate_bps = self._forecast(route.path, crossings)
+        rate_bps = load.forecast_bps(route, self._views)
         return PathState(route.session, route.number, route.path.sites, rate_bps, reason)
 
     def essence(self, state: ForwardingState) -> object:
@@ -257,8 +256,15 @@ class ForwardingController(Controller):
         if self._policy is None:
             return ()
         route = self._routes.get(message.session)
+        if route is None and message.verify:
+            if self._is_settling(now):
+                return ()
+            short = shortfall(self._views, self._routes.values(), message.a, message.b, message.rate_bps)
+            if short:
+                return (Send(self._service, PathLost(message.session, short)),)
         if route is None:
-            route = self._routes[message.session] = Route(message.session, message.a, message.b)
+            route = Route(message.session, message.a, message.b, message.rate_bps)
+            self._routes[message.session] = route
         elif route.path is not None:
             return (self._grant(route),)
         elif route.lost:
@@ -330,20 +336,5 @@ class ForwardingController(Controller):
 
     def _grant(self, route: Route) -> Send:
         assert route.path is not None
-        rate_bps = self._forecast(route.path, self._crossings())
+        rate_bps = Load(self._routes.values()).forecast_bps(route, self._views)
         return Send(self._service, PathGranted(route.session, route.number, route.path.sites, rate_bps))
-
-    def _crossings(self) -> Counter[str]:
-        """Count the sessions that cross each link."""
-        paths = (route.path for route in self._routes.values())
-        return Counter(link for path in paths if path is not None for link in path.links)
-
-    def _forecast(self, path: Path, crossings: Counter[str]) -> float:
-        """Return the path's rate for one session, from what links make and hold (bit/s)."""
-        views = [self._views[link] for link in path.links if link in self._views]
-        return fair_share_bps((_forecast_bps(view), crossings[view.link]) for view in views)
-
-
-def _forecast_bps(view: LinkView) -> float:
-    rate_bps = view.rate_bps if view.phase is LinkPhase.ACTIVE else 0.0
-    return link_forecast_bps(rate_bps, view.pool_bits)

@@ -71,6 +71,7 @@ class LinkBook:
             pool_bits=min(pools, default=0),
             rate_bps=self._rate_bps(),
             reason=reason,
+            made_bps=self.report.key_rate_bps if self.report is not None and self.report.blocks else 0.0,
         )
 
     def _rate_bps(self) -> float:

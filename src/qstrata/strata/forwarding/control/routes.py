@@ -30,11 +30,15 @@ class Verdict(enum.Enum):
 
 
 class Route:
-    """A session's way: the path in force, the path that is being installed, or why there is none."""
+    """A session's way: the path in force, the path that is being installed, or why there is none.
 
-    def __init__(self, session: str, a: str, b: str) -> None:
+    `rate_bps` is what the session is promised.
+    """
+
+    def __init__(self, session: str, a: str, b: str, rate_bps: float = 0.0) -> None:
         self.session = session
         self.ends = (a, b)
+        self.rate_bps = rate_bps
         self.path: Path | None = None
         self.number = 0
         self.pending: Path | None = None

@@ -4,7 +4,6 @@ from functools import partial
 
 from qstrata.core.address import Address, End
 from qstrata.core.effects import Effect, Effects, Handle, Send, Timer
-from qstrata.core.errors import InputError
 from qstrata.core.randomness import RandomSource
 from qstrata.core.time import PS_PER_S, EpochAnchor
 from qstrata.fabric.messages.path_requirements import PathGranted, PathLost
@@ -25,10 +24,12 @@ from qstrata.planes import places
 from qstrata.planes.admission import Admitted, PairingPolicy, Refusal, pairing_policy
 from qstrata.planes.asking import Serials
 from qstrata.planes.controlling import Controller
-from qstrata.planes.names import canonical, name_table
+from qstrata.planes.names import name_table
 from qstrata.store.records import SaeEntry
 from qstrata.strata.service.control.supply import Supply
 from qstrata.strata.service.control.units import (
+    ASKED_MAX,
+    UNITS_MAX,
     Figures,
     Unit,
     UnitBook,
@@ -46,9 +47,6 @@ LEARN_PS = 2 * PS_PER_S
 
 SWEEP_PS = 10 * PS_PER_S
 """How often paths are required and credit is said again, lest a loss went unnoticed."""
-
-UNITS_MAX = 10_000
-"""How many live units a controller holds."""
 
 
 class ServiceController(Controller):
@@ -99,8 +97,10 @@ class ServiceController(Controller):
             sends = [Send(self._kme(site), self._registries[site]), Send(self._kme(site), ReportSessions())]
             effects += self.outbox.ask(("report", site), sends, now)
         for unit in list(self._units.live.values()):
-            if unit.serves and isinstance(self._pairing.admit(unit.pair.a, unit.pair.b), Refusal):
-                effects += self._close(unit, "policy no longer allows the pair", now)
+            if isinstance(self._pairing.admit(unit.pair.a, unit.pair.b), Refusal):
+                reason = "policy no longer allows the pair"
+                effects += self._close(unit, reason, now) if unit.serves else []
+                effects += self._decide(unit, reason, now) if unit.phase is UnitPhase.PROPOSED else []
         if self._learnt:
             return [*effects, *self._open_declared(now)]
         return [*effects, Timer(now + LEARN_PS, self._learn)]
@@ -123,6 +123,8 @@ class ServiceController(Controller):
         effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep)]
         for unit in self._units.live.values():
             effects += self._supply.repeat(unit)
+        if self._learnt and self._policy.admission:
+            effects += self._open_declared(now)
         return effects
 
     # --- what KMEs hold (F1) ---
@@ -237,7 +239,8 @@ class ServiceController(Controller):
         if len(self._units.live) >= UNITS_MAX:
             return Refusal(f"control holds {UNITS_MAX} units already: close one first")
         valid_until = self._anchor.to_epoch_s(now) + figures.ttl_s
-        unit = propose(self._pairing, a, b, figures, valid_until, self._random)
+        verify = self._policy.admission
+        unit = propose(self._pairing, a, b, figures, valid_until, self._random, verify)
         if isinstance(unit, Unit):
             unit.valid_until_ps = self._anchor.to_time_ps(valid_until)
         return unit
@@ -245,9 +248,26 @@ class ServiceController(Controller):
     def _enter(self, unit: Unit, now: int) -> list[Effect]:
         self._units.enter(unit)
         effects: list[Effect] = [Timer(unit.valid_until_ps, partial(self._expire, unit))]
-        for site in unit.sites:
-            effects += self._ask_open(unit, site, now)
+        if unit.phase is not UnitPhase.PROPOSED:
+            for site in unit.sites:
+                effects += self._ask_open(unit, site, now)
         return [*effects, *self._supply.require(unit, now)]
+
+    def _decide(self, unit: Unit, refusal: str, now: int) -> list[Effect]:
+        """Open a proposed unit at its KMEs, or refuse it, and answer who waits for that."""
+        effects: list[Effect] = []
+        if refusal:
+            self._supply.forgo(unit)
+            self._units.refuse(unit, refusal)
+        else:
+            unit.happens(UnitEvent.ADMITTED)
+            for site in unit.sites:
+                effects += self._ask_open(unit, site, now)
+        return [*effects, *(self._tell_unit(unit, request, sender) for sender, request in unit.asked)]
+
+    def _tell_unit(self, unit: Unit, request: int, sender: Address) -> Send:
+        answer = UnitAnswer(request, unit.session, unit.unit, unit.phase.value, unit.reason)
+        return Send(self.port.bind(sender), answer)
 
     def _ask_open(self, unit: Unit, site: str, now: int) -> list[Effect]:
         opening = Send(self._kme(site), unit.opening(site))
@@ -256,6 +276,8 @@ class ServiceController(Controller):
     def _expire(self, unit: Unit, now: int) -> Effects:
         if unit.session not in self._units.live:
             return ()
+        if unit.phase is UnitPhase.PROPOSED:
+            return self._decide(unit, "forwarding control has not answered", now)
         return [*self._renew(unit, now), *self.publish()]
 
     def _renew(self, unit: Unit, now: int) -> list[Effect]:
@@ -317,12 +339,17 @@ class ServiceController(Controller):
 
     def _path_granted(self, message: PathGranted, sender: Address, now: int) -> Effects:
         unit = self._units.live.get(message.session)
+        if unit is not None and unit.phase is UnitPhase.PROPOSED:
+            decided = self._decide(unit, "", now)
+            return [*decided, *self._supply.granted(unit, message, now), *self.publish()]
         if unit is not None and unit.serves:
             return [*self._supply.granted(unit, message, now), *self.publish()]
         return self._supply.release_unknown(message.session) if self._learnt else ()
 
     def _path_lost(self, message: PathLost, sender: Address, now: int) -> Effects:
         unit = self._units.live.get(message.session)
+        if unit is not None and unit.phase is UnitPhase.PROPOSED:
+            return [*self._decide(unit, message.reason, now), *self.publish()]
         if unit is None or not unit.serves:
             return ()
         return [*self._supply.lost(unit, message, now), *self.publish()]
@@ -334,49 +361,40 @@ class ServiceController(Controller):
     # --- applications (F10) ---
 
     def _open_unit(self, message: OpenUnit, sender: Address, now: int) -> Effects:
-        def answer(session: str, unit: str, state: UnitPhase, reason: str) -> Send:
-            return Send(
-                self.port.bind(sender), UnitAnswer(message.request, session, unit, state.value, reason)
-            )
-
+        to, request = self.port.bind(sender), message.request
         if not self._learnt or self._pairing is None:
             reason = "control has just started and asks the KMEs what is open: ask again in a moment"
-            return (answer("", "", UnitPhase.PROPOSED, reason),)
+            return (Send(to, UnitAnswer(request, "", "", UnitPhase.PROPOSED.value, reason)),)
         pair = self._pairing.admit(message.sae, message.peer)
         if isinstance(pair, Refusal):
-            return (answer("", "", UnitPhase.REFUSED, pair.reason),)
+            return (Send(to, UnitAnswer(request, "", "", UnitPhase.REFUSED.value, pair.reason)),)
         effects: list[Effect] = []
         unit = self._units.of_pair(pair.a, pair.b)
         if unit is None:
             proposed = self._propose(pair.a, pair.b, self._figures_of(pair), now)
             if isinstance(proposed, Refusal):
-                return (answer("", "", UnitPhase.REFUSED, proposed.reason),)
+                return (Send(to, UnitAnswer(request, "", "", UnitPhase.REFUSED.value, proposed.reason)),)
             unit = proposed
             effects = [*self._enter(unit, now), *self.publish()]
-        return [*effects, answer(unit.session, unit.unit, unit.phase, unit.reason)]
+        if unit.phase is UnitPhase.PROPOSED and len(unit.asked) < ASKED_MAX:
+            unit.asked.append((sender, message.request))
+            return effects
+        return [*effects, self._tell_unit(unit, message.request, sender)]
 
     def _query_unit(self, message: QueryUnit, sender: Address, now: int) -> Effects:
-        return (self._answer(message, self._own(message), sender),)
+        unit = self._units.owned(message.session, message.sae)
+        return (self._answer(message, unit, sender),)
 
     def _close_unit(self, message: CloseUnit, sender: Address, now: int) -> Effects:
-        unit = self._own(message)
+        unit = self._units.owned(message.session, message.sae)
         effects: list[Effect] = []
         if unit is not None and unit.serves:
             effects = [*self._close(unit, f"closed by {message.sae}", now), *self.publish()]
         return [*effects, self._answer(message, unit, sender)]
 
-    def _own(self, message: QueryUnit | CloseUnit) -> Unit | None:
-        """Return the unit of a request if the SAE is one of its ends."""
-        unit = self._units.find(message.session)
-        try:
-            ends = (canonical(unit.pair.a), canonical(unit.pair.b)) if unit is not None else ()
-            return unit if canonical(message.sae) in ends else None
-        except InputError:
-            return None
-
     def _answer(self, message: QueryUnit | CloseUnit, unit: Unit | None, sender: Address) -> Send:
-        to = self.port.bind(sender)
-        if unit is None:
-            reason = f"{message.sae} has no unit {message.session}"
-            return Send(to, UnitAnswer(message.request, message.session, "", "refused", reason))
-        return Send(to, UnitAnswer(message.request, unit.session, unit.unit, unit.phase.value, unit.reason))
+        if unit is not None:
+            return self._tell_unit(unit, message.request, sender)
+        reason = f"{message.sae} has no unit {message.session}"
+        refused = UnitAnswer(message.request, message.session, "", UnitPhase.REFUSED.value, reason)
+        return Send(self.port.bind(sender), refused)

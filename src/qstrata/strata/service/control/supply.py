@@ -29,6 +29,10 @@ class Supply:
             return []
         return self._outbox.ask(("path", unit.session), [self._requirement(unit)], now)
 
+    def forgo(self, unit: Unit) -> None:
+        """Stop asking for the path of a unit that is refused."""
+        self._outbox.settle(("path", unit.session))
+
     def release(self, unit: Unit) -> list[Effect]:
         """Release a unit's path."""
         self._outbox.settle(("path", unit.session))
@@ -73,8 +77,7 @@ class Supply:
         for site in sites:
             serial = self._serials.next(now)
             if unit.path:
-                most_bps = len(unit.sites) * unit.rate_keys_per_s * unit.size_bits
-                grant = credit(min(unit.rate_bps, most_bps), unit.size_bits)
+                grant = credit(min(unit.rate_bps, unit.wanted_bps), unit.size_bits)
                 said: GrantCredit | WithdrawCredit = GrantCredit(
                     unit.session, serial, unit.path, grant.rate_keys_per_s, grant.total_keys
                 )
@@ -99,6 +102,6 @@ class Supply:
         return Send(self._port.bind(places.kme(self._domain, site)), message)
 
     def _requirement(self, unit: Unit) -> Send:
-        rate_bps = unit.rate_keys_per_s * unit.size_bits
-        pair = unit.pair
-        return Send(self._forwarding, RequirePath(unit.session, pair.site_a, pair.site_b, rate_bps))
+        pair, verify = unit.pair, unit.phase is UnitPhase.PROPOSED
+        required = RequirePath(unit.session, pair.site_a, pair.site_b, unit.wanted_bps, verify)
+        return Send(self._forwarding, required)

@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Mapping, Sequence
 
+from qstrata.core.address import Address
 from qstrata.core.errors import InputError, InternalError
 from qstrata.core.randomness import RandomSource
 from qstrata.core.service_unit import Lifecycle, ServiceUnitId, key_size_bits, with_nonce
@@ -13,6 +14,12 @@ from qstrata.planes.admission import Admitted, PairingPolicy, Refusal
 from qstrata.planes.names import canonical
 
 NONCE_BYTES = 8
+
+UNITS_MAX = 10_000
+"""How many live units a controller holds."""
+
+ASKED_MAX = 64
+"""How many requests wait for the admission of one unit."""
 
 ENDED_KEPT = 64
 """How many ended units are still shown and can be queried."""
@@ -72,7 +79,8 @@ def advance(phase: UnitPhase, event: UnitEvent) -> UnitPhase:
 class Unit:
     """One unit of a pair: its identity, its state, its path and the credit last said to each KME.
 
-    `depth` counts the keys of one KME's own half: all of them when one KME serves both SAEs.
+    `depth` counts the keys of one KME's own half: all of them when one KME serves both SAEs. `asked` are
+    the requests, by sender, that wait until a proposed unit is admitted or refused.
     """
 
     def __init__(self, pair: Admitted, session: str, unit: str, size_bits: int) -> None:
@@ -88,6 +96,7 @@ class Unit:
         self.phase = UnitPhase.PROPOSED
         self.reason = ""
         self.learnt = False
+        self.asked: list[tuple[Address, int]] = []
         self.confirmed: set[str] = set()
         self.path = 0
         self.path_sites: tuple[str, ...] = ()
@@ -99,6 +108,11 @@ class Unit:
     def sites(self) -> tuple[str, ...]:
         """Return the sites of its KMEs: two, or the one that serves both SAEs."""
         return tuple(dict.fromkeys((self.pair.site_a, self.pair.site_b)))
+
+    @property
+    def wanted_bps(self) -> float:
+        """Return what its KMEs together may spend of link key, in bit/s."""
+        return len(self.sites) * self.rate_keys_per_s * self.size_bits
 
     @property
     def serves(self) -> bool:
@@ -160,9 +174,17 @@ def name_unit(pair: Admitted, size_bits: int, valid_until: int, random: RandomSo
 
 
 def propose(
-    policy: PairingPolicy, a: str, b: str, figures: Figures, valid_until: int, random: RandomSource
+    policy: PairingPolicy,
+    a: str,
+    b: str,
+    figures: Figures,
+    valid_until: int,
+    random: RandomSource,
+    verify: bool = False,
 ) -> Unit | Refusal:
     """Propose a unit to policy: negotiated when the pair is admitted, else why it is refused.
+
+    With `verify` a unit of two KMEs stays proposed until its links are known to sustain its rate.
 
     The depth is halved between two KMEs, rounded up. `valid_until` is in Unix seconds; the caller
     sets the same instant as `valid_until_ps`.
@@ -177,7 +199,8 @@ def propose(
     unit = Unit(pair, unit_id.digest, unit_id.text, figures.size_bits)
     unit.depth = -(-figures.depth // len(unit.sites))
     unit.take_figures(figures)
-    unit.happens(UnitEvent.ADMITTED)
+    if not verify or len(unit.sites) < 2:
+        unit.happens(UnitEvent.ADMITTED)
     return unit
 
 
@@ -231,7 +254,27 @@ class UnitBook:
 
     def enter(self, unit: Unit) -> None:
         """Take a live unit in."""
+        self.refused.pop((unit.pair.a, unit.pair.b), None)
         self.live[unit.session] = self._by_pair[pair_key(unit.pair.a, unit.pair.b)] = unit
+
+    def refuse(self, unit: Unit, reason: str) -> None:
+        """Let a proposed unit go, and show why; one a pair, UNITS_MAX pairs at most."""
+        unit.happens(UnitEvent.REFUSED)
+        unit.reason = reason
+        del self.live[unit.session]
+        del self._by_pair[pair_key(unit.pair.a, unit.pair.b)]
+        self.refused[unit.pair.a, unit.pair.b] = unit
+        if len(self.refused) > UNITS_MAX:
+            del self.refused[next(iter(self.refused))]
+
+    def owned(self, session: str, sae: str) -> Unit | None:
+        """Return a unit if the SAE is one of its ends."""
+        unit = self.find(session)
+        try:
+            ends = (canonical(unit.pair.a), canonical(unit.pair.b)) if unit is not None else ()
+            return unit if canonical(sae) in ends else None
+        except InputError:
+            return None
 
     def end(self, unit: Unit) -> None:
         """Let a unit go; the last ENDED_KEPT are still found."""
