@@ -76,7 +76,10 @@ def judge(net: Network, exchanges: list[Any]) -> None:
             assert all(binascii.a2b_base64(key["key"], strict_mode=True) for key in keys)
         elif answer["status"] == 503:
             message = json.loads(text_of(answer))["message"]
-            assert any(word in message for word in ("keys are stored now", "is being opened", "credit"))
+            assert any(
+                word in message
+                for word in ("keys are stored now", "is being opened", "credit", "not relayed")
+            )
     assert len(set(given)) == len(given) > 0
     by = time.monotonic() + SETTLE_S
     while handed_out(net, "quintin") != len(given) and time.monotonic() < by:
@@ -97,6 +100,6 @@ def test_drawn_requests_meet_no_fault_and_no_drift_and_refused_ones_consume_noth
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_many_drawn_requests_meet_no_fault_and_no_drift(tmp_path: Path, seed: int) -> None:
     pytest.importorskip("schemathesis", reason="schemathesis is not installed: it is in the dev extra")
-    with qstrata.network("madrid", initial_key_bits=100_000_000) as net:
+    with qstrata.network("madrid", initial_key_bits=50_000_000) as net:
         net.wait_for_keys("quintin", "aquiles", 8)
         judge(net, fuzz(net, tmp_path, seed, "--max-examples", "5000", "--max-time", "300"))
