@@ -105,7 +105,7 @@ class Assembly:
     def start(self) -> None:
         """Make the world, every site and the control site, and set the desired state."""
         records = {site.site: self.store.load(site.site) for site in self.plan.sites}
-        self._make_world(_first_blocks(records))
+        self._make_world(_newest_blocks(records))
         for site in self.plan.sites:
             self._make_site(site, records[site.site])
         self._make_control()
@@ -174,8 +174,8 @@ class Assembly:
         for address in addresses or (element.address,):
             self.fabric.attach(address, receive)
 
-    def _make_world(self, first_blocks: dict[str, int]) -> None:
-        plan = twin_plan(self.plan, self.seed, first_blocks)
+    def _make_world(self, newest_blocks: dict[str, int]) -> None:
+        plan = twin_plan(self.plan, self.seed, newest_blocks)
         addresses = [plan.lab, *(monitor.device for monitor in plan.monitors)]
         addresses += [end.device for link in plan.links for end in link.ends]
         ports = {address: self.fabric.port(address) for address in addresses}
@@ -265,11 +265,11 @@ def _limits(plan: NetworkPlan, site: str) -> Limits:
     )
 
 
-def _first_blocks(records: dict[str, Sequence[Record]]) -> dict[str, int]:
-    """Return the next block number of every link that a ledger knows."""
+def _newest_blocks(records: dict[str, Sequence[Record]]) -> dict[str, int]:
+    """Return the newest block number of every link that a ledger knows."""
     newest: dict[str, int] = {}
     for rows in records.values():
         for row in rows:
             if isinstance(row, BlockState):
-                newest[row.link] = max(newest.get(row.link, 0), row.number)
-    return {link: number + 1 for link, number in newest.items()}
+                newest[row.link] = max(newest.get(row.link, row.number), row.number)
+    return newest

@@ -240,8 +240,11 @@ def _service(description: Description) -> ServicePolicy:
     )
 
 
-def twin_plan(plan: NetworkPlan, seed: int | None, first_blocks: dict[str, int]) -> TwinPlan:
-    """Describe the world; a link that has had blocks before goes on with `first_blocks`, unprovisioned."""
+def twin_plan(plan: NetworkPlan, seed: int | None, newest_blocks: dict[str, int]) -> TwinPlan:
+    """Describe the world; a link goes on after the newest block that a ledger knows.
+
+    It is provisioned unless block 0 is known: the last half of provisioned key to be handed over.
+    """
     domain = plan.domain
     links = [link for link in plan.description.links if _is_whole(link)]
 
@@ -261,8 +264,8 @@ def twin_plan(plan: NetworkPlan, seed: int | None, first_blocks: dict[str, int])
                 relay=_channels(link).relay,
                 length_km=link.length_km,
                 block_ps=link.block_s * PS_PER_S,
-                initial_key_bits=0 if link.name in first_blocks else link.initial_key_bits,
-                first_block=first_blocks.get(link.name, 1),
+                initial_key_bits=0 if newest_blocks.get(link.name, -1) >= 0 else link.initial_key_bits,
+                first_block=max(newest_blocks.get(link.name, 0), 0) + 1,
             )
             for link in links
         ),

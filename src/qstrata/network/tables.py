@@ -86,7 +86,7 @@ InitialKeyBits = Annotated[
         "bits placed at both ends at the start, booked as provisioned",
         unit="bits",
         ge=0,
-        le=100_000_000,
+        le=32_000_000,
         multiple_of=8,
     ),
 ]
