@@ -30,6 +30,7 @@ from qstrata.fabric.messages.policy import (
     QueryConnectivity,
 )
 from qstrata.fabric.messages.reports import ConnectivityReport, SubscribeConnectivity
+from qstrata.fabric.messages.samples import TerminationSample
 from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.asking import Serials, Subscription
@@ -62,7 +63,7 @@ class ConnectivityController(Controller):
         self._required: dict[str, LinkBearers] = {}
         self._refused: dict[str, str] = {}
         self._asked: dict[tuple[str, str], int] = {}
-        self._confirmed: set[tuple[str, str]] = set()
+        self._confirmed: dict[tuple[str, str], int] = {}
         self._signals: dict[str, dict[str, _Signal]] = {}
         self.on(RequireMedia, self._require)
         self.on(ReleaseMedia, self._release)
@@ -159,7 +160,7 @@ class ConnectivityController(Controller):
         effects: list[Effect] = []
         for granted, site in sorted({*self._confirmed, *self._asked}):
             if granted == link:
-                self._confirmed.discard((link, site))
+                self._confirmed.pop((link, site), None)
                 serial = self._asked[link, site] = self._serials.next(now)
                 self.outbox.settle(("grant", link, site))
                 release = Send(self._termination(site), ReleaseBearers(serial, link))
@@ -180,11 +181,11 @@ class ConnectivityController(Controller):
             if link not in self._required:
                 continue
             if held.get(link) == self._required[link]:
-                self._confirmed.add((link, message.site))
+                self._confirmed[link, message.site] = now
                 self.outbox.settle(("grant", link, message.site))
                 effects += self._answer(link)
             else:
-                self._confirmed.discard((link, message.site))
+                self._confirmed.pop((link, message.site), None)
                 effects += self._grant(link, message.site, now)
         return [*effects, *self.publish()]
 
@@ -195,7 +196,7 @@ class ConnectivityController(Controller):
         self.outbox.settle(("grant", link, site))
         if (link, site) in self._confirmed:
             return ()
-        self._confirmed.add((link, site))
+        self._confirmed[link, site] = now
         return [*self._answer(link), *self.publish()]
 
     def _released(self, message: BearersReleased, sender: Address, now: int) -> Effects:
@@ -213,10 +214,20 @@ class ConnectivityController(Controller):
         self._subscription.heard(now)
         effects: list[Effect] = []
         for sample in message.terminations:
+            effects += self._grant_again(sample, now)
             for state in sample.bearers:
                 known = self._signals.get(state.bearer, {}).get(sample.site)
                 if known is None or sample.at_ps > known.heard_ps:
                     effects += self._see(state.link, state.bearer, sample.site, state.up, sample.at_ps)
+        return effects
+
+    def _grant_again(self, sample: TerminationSample, now: int) -> list[Effect]:
+        """Grant once more what a termination has forgotten though it confirmed it: its hello was lost."""
+        effects: list[Effect] = []
+        for link in dict.fromkeys(state.link for state in sample.bearers if not state.granted):
+            if self._confirmed.get((link, sample.site), sample.at_ps) < sample.at_ps:
+                del self._confirmed[link, sample.site]
+                effects += self._grant(link, sample.site, now)
         return effects
 
     def _see(self, link: str, bearer: str, site: str, up: bool, now: int) -> list[Effect]:

@@ -172,6 +172,18 @@ def test_a_termination_that_restarted_is_granted_again(stage):
     assert stage.heard(FORWARDING, MediaGranted) == [MediaGranted(BEARERS)]
 
 
+def test_a_termination_whose_hello_was_lost_is_granted_again(stage):
+    require(stage)
+    stage.forget()
+    states = tuple(BearerState("a-b", bearer, False, True, 0.0) for bearer in ("fibre/a-b", "a-b/relay"))
+    for at_s in (0, 7):
+        sample = TerminationSample("a", at_s * PS_PER_S, states)
+        stage.send(TELEMETRY, CONTROL, ConnectivityReport(at_s * PS_PER_S, (sample,), ()))
+        stage.run()
+        assert len(stage.heard(A, GrantBearers)) == (1 if at_s else 0)
+    assert stage.heard(B, GrantBearers) == []
+
+
 def test_a_restarted_controller_learns_what_is_granted_and_grants_nothing_anew(stage):
     require(stage)
     stage.crash()
