@@ -7,7 +7,10 @@ from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.delivery import AskStatus, Fault, KeysDelivered, RequestRefused
 from qstrata.fabric.messages.service_control import (
     CloseSession,
+    GrantCredit,
+    KmeHello,
     OpenSession,
+    SessionOpened,
 )
 from qstrata.fabric.messages.transfer import (
     Placed,
@@ -16,7 +19,7 @@ from qstrata.fabric.messages.transfer import (
 )
 from qstrata.store.records import KeyRecord, SessionRecord
 from qstrata.strata.service.resource.keystore import KmeFigures
-from tests.unit.strata.service.kme_rig import ALICE, BOB, CAROL, EVE, SESSION, SITE, Rig, ids, placement
+from tests.unit.strata.service.kme_rig import ALICE, BOB, CAROL, EVE, FAR, SESSION, SITE, Rig, ids, placement
 
 NOT_FOUND = "one or more keys specified are not found on KME"
 
@@ -41,6 +44,23 @@ def test_the_bits_given_to_the_relay_are_those_given_to_the_sae(rig: Rig) -> Non
     for key in given.keys:
         start = bits[key.key_id] * 32
         assert key.bits == KeyMaterial(asked.bits.reveal(start, start + 32))
+
+
+def test_a_session_is_said_to_be_open_only_once_it_is_durable(rig: Rig) -> None:
+    rig.controller.take(SessionOpened)
+    again = OpenSession("other", "unit", CAROL, BOB, FAR, 256, 20, 1000 * PS_PER_S)
+    for _ in range(2):
+        rig.tell(rig.controller, again, seconds=0)
+    assert not rig.controller.take(SessionOpened)
+    rig.crash()
+    rig.start()
+    assert "other" not in rig.kme.store.sessions
+
+
+def test_credit_for_a_session_that_a_crash_has_lost_is_answered_by_a_hello(rig: Rig) -> None:
+    rig.controller.take(KmeHello)
+    rig.tell(rig.controller, GrantCredit("other", 1, 7, 1000.0, 1000))
+    assert len(rig.controller.take(KmeHello)) == 1
 
 
 def test_too_few_keys_refuse_the_whole_request_and_consume_nothing(filled: Rig) -> None:

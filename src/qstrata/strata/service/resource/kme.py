@@ -62,6 +62,7 @@ class KmeElement(Element):
         self._period_ps = 0
         self._samples = 0
         self._greeted = False
+        self._opening: set[str] = set()
         for kind, handler in (
             (ConfigureKme, self._configure),
             (OpenSession, self._open),
@@ -115,7 +116,7 @@ class KmeElement(Element):
         opened = Send(self._controller, SessionOpened(self.address.site, message.session))
         known = self.store.sessions.get(message.session)
         if known is not None:
-            return [] if known.record.closed else [opened]
+            return [] if known.record.closed or message.session in self._opening else [opened]
         record = SessionRecord(
             session=message.session,
             unit=message.unit,
@@ -129,11 +130,20 @@ class KmeElement(Element):
             burst_keys=message.burst_keys,
         )
         session = self.store.open(record)
-        return [Commit((Put(record),), lambda now: [opened, *self._refill.consider(session, now)])]
+        self._opening.add(message.session)
+
+        def durable(now: int) -> Effects:
+            self._opening.discard(message.session)
+            return [opened, *self._refill.consider(session, now)]
+
+        return [Commit((Put(record),), durable)]
 
     def _grant(self, message: GrantCredit, sender: Address, now: int) -> Effects:
         session = self.store.sessions.get(message.session)
-        if session is None or (session.credit is not None and message.serial <= session.credit.serial):
+        if session is None:
+            # Control takes for open what a crash has lost here: a hello that was lost, too, is said again.
+            return [Send(self._controller, KmeHello(self.address.site))]
+        if session.credit is not None and message.serial <= session.credit.serial:
             return []
         session.credit = Credit(
             serial=message.serial,
