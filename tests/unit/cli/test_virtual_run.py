@@ -38,7 +38,7 @@ def test_the_report_is_that_of_the_simulation_whoever_slices_its_time(capsys, tm
 
 
 def test_a_run_without_demands_says_so_on_stderr_alone(capsys):
-    assert main(["run", "madrid", "--virtual", "--for", "1s", "--json"]) == 0
+    assert main(["run", "ring", "--virtual", "--for", "1s", "--json"]) == 0
     said = capsys.readouterr()
     assert "has no `demands`" in said.err
     assert json.loads(said.out)["report"]["keys_delivered"] == 0
