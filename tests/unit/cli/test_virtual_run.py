@@ -9,16 +9,10 @@ from qstrata.network.loader import load_text
 from qstrata.network.shipped import shipped_text
 from qstrata.network.simulation import Simulation
 
-DEMANDS = """
-demands:
-  - between: ["urn:qkd:madqci:quintin:sae", "urn:qkd:madqci:aquiles:sae"]
-    keys-per-s: 1
-"""
-
 
 def test_the_report_is_that_of_the_simulation_whoever_slices_its_time(capsys, tmp_path):
     path = tmp_path / "net.yaml"
-    path.write_text(shipped_text("madrid") + DEMANDS, encoding="utf-8")
+    path.write_text(shipped_text("madrid"), encoding="utf-8")
     assert main(["run", str(path), "--virtual", "--for", "30s", "--seed", "5", "--json"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
