@@ -90,7 +90,7 @@ def judge(net: Network, exchanges: list[Any]) -> None:
 @pytest.mark.slow
 def test_drawn_requests_meet_no_fault_and_no_drift_and_refused_ones_consume_nothing(tmp_path: Path) -> None:
     pytest.importorskip("schemathesis", reason="schemathesis is not installed: it is in the dev extra")
-    with qstrata.network("madrid", initial_key_bits=50_000_000) as net:
+    with qstrata.network("madrid", initial_key_bits=32_000_000) as net:
         net.wait_for_keys("quintin", "aquiles", 8)
         options = ("--phases", "coverage,fuzzing", "--max-examples", "25", "--max-time", "15")
         judge(net, fuzz(net, tmp_path, 1, *options))
@@ -100,6 +100,6 @@ def test_drawn_requests_meet_no_fault_and_no_drift_and_refused_ones_consume_noth
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_many_drawn_requests_meet_no_fault_and_no_drift(tmp_path: Path, seed: int) -> None:
     pytest.importorskip("schemathesis", reason="schemathesis is not installed: it is in the dev extra")
-    with qstrata.network("madrid", initial_key_bits=50_000_000) as net:
+    with qstrata.network("madrid", initial_key_bits=32_000_000) as net:
         net.wait_for_keys("quintin", "aquiles", 8)
         judge(net, fuzz(net, tmp_path, seed, "--max-examples", "5000", "--max-time", "300"))
