@@ -29,5 +29,5 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     try:
         compiled = njit(cache=True)(function)
     except RuntimeError:  # no folder that it may write to
-        compiled = njit(function)
+        compiled = njit(cache=False)(function)
     return compiled
