@@ -14,9 +14,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from msgspec.structs import replace
 
 import qstrata
 from qstrata.network.face import Network
+from qstrata.network.loader import load
 from qstrata.store.records import KeyRecord, KeyState
 from tests.system.certificates_made import (
     CLIENT,
@@ -98,6 +100,24 @@ CASES = (
     Case("mail address that is the SAE's", UNAUTHORIZED, Wish(names=[x509.RFC822Name(SAE)])),
     Case("DNS name beside the URI", SERVED, Wish(names=[LOCAL, URI])),
     Case("common name alone, not mapped", UNAUTHORIZED, Wish(names=None, common_names=[SAE])),
+    Case("common name alone, mapped", SERVED, Wish(names=None, common_names=["vpn"])),
+    Case("common name mapped, DNS name beside", SERVED, Wish(names=[LOCAL], common_names=["vpn"])),
+    Case("second common name mapped to the same SAE", SERVED, Wish(names=None, common_names=["vpn old"])),
+    Case("common name mapped to an SAE of another KME", UNAUTHORIZED, Wish(names=None, common_names=["far"])),
+    Case("common name mapped, in upper case", UNAUTHORIZED, Wish(names=None, common_names=["VPN"])),
+    Case("common name mapped, a space at its end", UNAUTHORIZED, Wish(names=None, common_names=["vpn "])),
+    Case("common name mapped, twice", UNAUTHORIZED, Wish(names=None, common_names=["vpn", "vpn"])),
+    Case(
+        "common name mapped, and one that is not", UNAUTHORIZED, Wish(names=None, common_names=["vpn", "x"])
+    ),
+    Case("common name mapped, URI of nobody", UNAUTHORIZED, wish("urn:qkd:x:y", common_names=["vpn"])),
+    Case("common name mapped elsewhere, URI of the SAE", SERVED, wish(SAE, common_names=["far"])),
+    Case(
+        "common name mapped, for servers alone",
+        ALERT,
+        Wish(names=None, common_names=["vpn"], usages=[SERVER]),
+    ),
+    Case("common name mapped, of another CA", ALERT, Wish(names=None, common_names=["vpn"]), signer="other"),
     Case("two common names", UNAUTHORIZED, Wish(names=None, common_names=[SAE, "client"])),
     Case("another common name than the URI", SERVED, wish(SAE, common_names=[PEER])),
     Case("URI of an SAE of another KME", UNAUTHORIZED, wish(PEER)),
@@ -134,7 +154,10 @@ CASES = (
 
 @pytest.fixture(scope="module")
 def net() -> Iterator[Network]:
-    with qstrata.network("madrid") as net:
+    madrid = load("madrid")
+    names = {SAE: ("vpn", "vpn old"), PEER: ("far",)}
+    saes = tuple(replace(sae, common_names=names.get(sae.name, ())) for sae in madrid.saes)
+    with qstrata.network(replace(madrid, saes=saes)) as net:
         net.wait_for_keys("quintin", "aquiles", 8)
         yield net
 

@@ -258,6 +258,11 @@ class Description(NetworkTables, frozen=True, kw_only=True):
         return tuple(Route(prefix=sae.name, node=sae.node) for sae in self.saes)
 
     @property
+    def common_names(self) -> tuple[tuple[str, str], ...]:
+        """Return the common names of client certificates that stand for SAEs, each with its SAE."""
+        return tuple((name, sae.name) for sae in self.saes for name in sae.common_names)
+
+    @property
     def allowed_pairs(self) -> tuple[Pair, ...]:
         """Return the pairs that may share keys, each once with its smaller name first, sorted."""
         if self.policy.pairs == "all":

@@ -202,6 +202,8 @@ def _check_saes(root: View) -> Iterator[Problem]:
     nodes = _nodes(root)
     saes = root.get("saes").items()
     yield from _doubled((sae.get("name") for sae in saes), "an SAE called")
+    common_names = (name for sae in saes for name in sae.get("common-names").items())
+    yield from _doubled(common_names, "the common name")
     for sae in saes:
         yield from _unknown(sae.get("node"), nodes, "node")
         if fault := _sae_name(sae, root):

@@ -98,7 +98,7 @@ class RunningNetwork:
                 else self.assembly.handlers[site.site],
                 self._submit,
                 server_context(self.pki.of(description.kme_name(site.site)), self.pki.ca.certificate),
-                peer_identity,
+                partial(peer_identity, common_names=description.common_names),
             )
             for site in self.assembly.plan.sites
         }

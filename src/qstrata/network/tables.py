@@ -31,6 +31,10 @@ NAME_WORDS = "1 to 32 lower-case letters, digits and inner hyphens"
 Name = Annotated[str, Meta(pattern=NAME_PATTERN, extra={"meant": NAME_WORDS})]
 
 KeySize = Annotated[int, Meta(ge=8, le=8192, multiple_of=8, extra={"unit": "bits"})]
+CommonName = Annotated[
+    str,
+    Meta(pattern=r"^\S(.{0,62}\S)?$", extra={"meant": "1 to 64 characters, without a space at either end"}),
+]
 NodeName = Annotated[str, Meta(description="name of a node of this file")]
 SaeName = Annotated[str, Meta(description="name of an SAE of this file")]
 Pair = tuple[SaeName, SaeName]
@@ -178,6 +182,12 @@ class Sae(Table, frozen=True, kw_only=True):
     routable: Annotated[
         bool, Meta(description="whether its name is known outside; `false`: it pairs inside its domain alone")
     ] = True
+    common_names: Annotated[
+        tuple[CommonName, ...],
+        Meta(
+            description="common names of client certificates without a URI that stand for it", max_length=16
+        ),
+    ] = ()
 
 
 class Policy(Table, frozen=True, kw_only=True):
