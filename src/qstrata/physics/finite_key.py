@@ -1,9 +1,11 @@
-"""Length of the secret key of a finite block of decoy-state BB84 with two decoys.
+"""Length of the secret key of a finite block of decoy-state BB84, with two decoys or with one.
 
-Source: C. C. W. Lim, M. Curty, N. Walenta, F. Xu, H. Zbinden, "Concise security bounds for practical
-decoy-state quantum key distribution", Phys. Rev. A 89, 022307 (2014), equations 1 to 5. The paper's key
-basis X is Z here and its test basis Z is X here; all three intensities enter the raw key. The result
-is eps_sec-secret and eps_cor-correct against general attacks. Hoeffding's inequality bounds the counts.
+Source of two decoys: C. C. W. Lim, M. Curty, N. Walenta, F. Xu, H. Zbinden, "Concise security bounds for
+practical decoy-state quantum key distribution", Phys. Rev. A 89, 022307 (2014), equations 1 to 5. One decoy,
+where the sender sends no vacuum pulses (`vacuum_probability` 0): `one_decoy`. The papers' key basis X is Z
+here and the test basis Z is X here (of one decoy, the names are ours); all intensities enter the raw key.
+The result is eps_sec-secret and eps_cor-correct against general attacks. Hoeffding's inequality bounds the
+counts.
 
 Assumed by the paper and not modelled: the click probability does not depend on the receiver's basis,
 and double clicks are kept with a random bit.
@@ -14,12 +16,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from qstrata.physics import one_decoy
 from qstrata.physics.counts import Counts, ExpectedCounts, expected_counts
 from qstrata.physics.decoy_bb84 import binary_entropy
+from qstrata.physics.decoy_bounds import deviated, emission_probability, sampling_gap
 from qstrata.physics.parameters import LinkParameters
 
 FAILURE_TERMS = 21
-"""Into how many equal parts the paper splits eps_sec."""
+"""Into how many equal parts the paper splits eps_sec with two decoys."""
 
 
 class KeyEstimate(msgspec.Struct, frozen=True):
@@ -60,7 +64,8 @@ def key_length_bits(counts: Counts | ExpectedCounts, parameters: LinkParameters)
     bounds = _bounds(counts, parameters, finite=True)
     raw_bits = sum(counts.n[0])
     leakage_bits = math.ceil(bounds.leakage)
-    security_bits = 6.0 * math.log2(FAILURE_TERMS / parameters.eps_sec) + math.log2(2.0 / parameters.eps_cor)
+    security_bits = 6.0 * math.log2(_terms(parameters) / parameters.eps_sec)
+    security_bits += math.log2(2.0 / parameters.eps_cor)
     length_bits = math.floor(bounds.secret_bits - (leakage_bits - bounds.leakage) - security_bits)
     return KeyEstimate(
         s_z0_lower=bounds.vacuum,
@@ -80,15 +85,20 @@ def asymptotic_length_rate(parameters: LinkParameters) -> float:
     return max(0.0, _bounds(expected_counts(parameters, 1.0), parameters, finite=False).secret_bits)
 
 
+def _terms(parameters: LinkParameters) -> int:
+    return FAILURE_TERMS if parameters.vacuum_probability else one_decoy.FAILURE_TERMS
+
+
 def _bounds(counts: Counts | ExpectedCounts, parameters: LinkParameters, *, finite: bool) -> _Bounds:
-    log_terms = math.log(FAILURE_TERMS / parameters.eps_sec) if finite else 0.0
-    vacuum, single = _photon_bounds(counts.n[0], parameters, log_terms)
-    _, single_test = _photon_bounds(counts.n[1], parameters, log_terms)
+    terms = _terms(parameters)
+    log_terms = math.log(terms / parameters.eps_sec) if finite else 0.0
+    vacuum, single = _photon_bounds(0, counts, parameters, log_terms)
+    _, single_test = _photon_bounds(1, counts, parameters, log_terms)
     phase_error = 0.5
     if single > 0.0 and single_test > 0.0:
         error_share = _single_photon_errors(counts.m[1], parameters, log_terms) / single_test
         if finite and error_share < 0.5:
-            error_share += _sampling_gap(parameters.eps_sec, error_share, single_test, single)
+            error_share += sampling_gap(parameters.eps_sec, terms, error_share, single_test, single)
         phase_error = min(0.5, error_share)
     raw_bits = sum(counts.n[0])
     leakage = 0.0
@@ -99,65 +109,28 @@ def _bounds(counts: Counts | ExpectedCounts, parameters: LinkParameters, *, fini
 
 
 def _photon_bounds(
-    clicks: Sequence[float], parameters: LinkParameters, log_terms: float
+    basis: int, counts: Counts | ExpectedCounts, parameters: LinkParameters, log_terms: float
 ) -> tuple[float, float]:
     """Bound the clicks of vacuum and single-photon pulses of one basis from below (equations 2 and 3)."""
+    clicks = counts.n[basis]
+    if not parameters.vacuum_probability:
+        return one_decoy.photon_bounds(clicks, counts.m[basis], parameters, log_terms)
     mu_1, mu_2, mu_3 = parameters.intensities
-    low, high = _deviated(clicks, parameters, log_terms)
+    low, high = deviated(clicks, parameters, log_terms)
     total = sum(clicks)
-    tau_0 = _emission_probability(parameters, 0)
+    tau_0 = emission_probability(parameters, 0)
     vacuum = tau_0 * (mu_2 * low[2] - mu_3 * high[1]) / (mu_2 - mu_3)
     vacuum = min(max(0.0, vacuum), total)
     multi_photon = (mu_2**2 - mu_3**2) / mu_1**2 * (high[0] - vacuum / tau_0)
-    single = _emission_probability(parameters, 1) * mu_1 * (low[1] - high[2] - multi_photon)
+    single = emission_probability(parameters, 1) * mu_1 * (low[1] - high[2] - multi_photon)
     single /= mu_1 * (mu_2 - mu_3) - mu_2**2 + mu_3**2
     return vacuum, min(max(0.0, single), total - vacuum)
 
 
 def _single_photon_errors(errors: Sequence[float], parameters: LinkParameters, log_terms: float) -> float:
     """Bound the errors of single-photon pulses of one basis from above (equation 4)."""
+    if not parameters.vacuum_probability:
+        return one_decoy.single_photon_errors(errors, parameters, log_terms)
     _, mu_2, mu_3 = parameters.intensities
-    low, high = _deviated(errors, parameters, log_terms)
-    return max(0.0, _emission_probability(parameters, 1) * (high[1] - low[2]) / (mu_2 - mu_3))
-
-
-def _deviated(
-    counts: Sequence[float], parameters: LinkParameters, log_terms: float
-) -> tuple[list[float], list[float]]:
-    """Return the paper's n_k^- and n_k^+: e^k/p_k times the counts less and plus Hoeffding's deviation."""
-    total = sum(counts)
-    deviation = math.sqrt(total / 2.0 * log_terms)
-    scales = [
-        math.exp(intensity) / probability
-        for intensity, probability in zip(
-            parameters.intensities, parameters.intensity_probabilities, strict=True
-        )
-    ]
-    low = [scale * max(0.0, count - deviation) for scale, count in zip(scales, counts, strict=True)]
-    high = [scale * min(total, count + deviation) for scale, count in zip(scales, counts, strict=True)]
-    return low, high
-
-
-def _emission_probability(parameters: LinkParameters, photons: int) -> float:
-    """Return the paper's tau_n: the probability that the sender emits `photons` photons."""
-    return sum(
-        probability * math.exp(-intensity) * intensity**photons / math.factorial(photons)
-        for intensity, probability in zip(
-            parameters.intensities, parameters.intensity_probabilities, strict=True
-        )
-    )
-
-
-def _sampling_gap(eps_sec: float, error_share: float, sampled: float, unseen: float) -> float:
-    """Return the paper's gamma: how far the unseen part may exceed the sampled error share (equation 5).
-
-    The Gaussian tail behind it fails where only a few errors were seen, and gives 0 for none. The share
-    is therefore taken as ln(21/eps_sec) errors in the smaller part at least: so many can hide with
-    probability eps_sec/21 from a sample that shows none.
-    """
-    hidden = math.log(FAILURE_TERMS / eps_sec) / min(sampled, unseen)
-    share = min(0.5, max(error_share, hidden))
-    variance = share * (1.0 - share)
-    spread = (sampled + unseen) / (sampled * unseen)
-    odds = math.log2(spread / variance * (FAILURE_TERMS / eps_sec) ** 2)
-    return share - error_share + math.sqrt(max(0.0, spread * variance / math.log(2.0) * odds))
+    low, high = deviated(errors, parameters, log_terms)
+    return max(0.0, emission_probability(parameters, 1) * (high[1] - low[2]) / (mu_2 - mu_3))

@@ -64,7 +64,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("vacuum_intensity", "mean photon number of a vacuum decoy pulse", "photons/pulse", 0.0, 0.1),
     Parameter("signal_probability", "share of signal pulses", "1", 1e-3, 0.998),
     Parameter("weak_probability", "share of weak decoy pulses", "1", 1e-3, 0.998),
-    Parameter("vacuum_probability", "share of vacuum decoy pulses", "1", 1e-3, 0.998),
+    Parameter("vacuum_probability", "share of vacuum decoy pulses; 0: one decoy", "1", 0.0, 0.998),
     Parameter("sender_z_probability", "how often the sender takes the key basis Z", "1", 0.01, 0.99),
     Parameter("receiver_z_probability", "how often the receiver takes the key basis Z", "1", 0.01, 0.99),
     Parameter("eta_bob", "efficiency of the receiver, optics times detector", "1", 1e-4, 1.0),
