@@ -5,27 +5,19 @@ It knows no messages. Its time is the receiver's: a change acts on the pulses th
 
 from collections import deque
 
-import msgspec
 import numpy as np
 
 from qstrata.core.errors import InternalError
 from qstrata.core.randomness import stream
 from qstrata.physics.counts import Counts, add, zero
 from qstrata.physics.parameters import LinkParameters
+from qstrata.twin.contract import Window
 from qstrata.twin.sampling import cell_probabilities, draw_counts, phase_ps, pulses_before
 
 WINDOWS_AHEAD = 64
 """At most so many reports are drawn ahead, in one draw."""
 
 _NOTHING = zero()
-
-
-class Window(msgspec.Struct, frozen=True):
-    """Hold what one report tells; `total` is that of the whole block where this window ends it."""
-
-    block: int
-    counts: Counts
-    total: Counts | None
 
 
 class LinkRun:

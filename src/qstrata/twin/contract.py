@@ -1,0 +1,130 @@
+"""What runs a link, behind one small protocol; and what the twin asks of each part of the world.
+
+An engine is made for one link and knows no messages: it says when a window of pulses ends and what it
+gave. The twin does the rest: instructions, delays, held blocks, reports.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from qstrata.core.address import Address
+from qstrata.core.effects import Effects
+from qstrata.core.randomness import RandomSource
+from qstrata.fabric.messages.base import Message
+from qstrata.physics.counts import Counts
+from qstrata.physics.parameters import LinkParameters
+from qstrata.twin.faults import FaultBook
+
+
+class LinkTask(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine is made for: one healthy link.
+
+    A block ends after `block_ps` of running time and windows after at most `period_ps`; blocks count from
+    `first_block` (>= 1). All draws come from streams of `seed`, except key bits: `key_bits(block)` is where
+    an engine that draws them takes them from.
+    """
+
+    link: str
+    parameters: LinkParameters
+    length_km: float
+    block_ps: int
+    period_ps: int
+    first_block: int
+    seed: int
+    key_bits: Callable[[int], RandomSource]
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine can do: its name, its protocols, and the levels of detail, finest first."""
+
+    name: str
+    protocols: tuple[str, ...] = ("decoy-bb84",)
+    levels: tuple[str, ...] = ("counts",)
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Hold what one report tells; `total` is that of the whole block where this window ends it."""
+
+    block: int
+    counts: Counts
+    total: Counts | None
+
+
+class LinkEngine(Protocol):
+    """Run one link. Instants are those of the receiver, in picoseconds; nothing is told before it is due.
+
+    While `running`, the open window ends at `next_ps`: the twin calls `advance` at that instant. Equal tasks
+    and equal calls give equal windows and bits.
+    """
+
+    running: bool
+    next_ps: int
+
+    def capabilities(self) -> Capabilities:
+        """Return what the engine can do."""
+        ...
+
+    def estimate(self) -> float:
+        """Return the seconds of the clock that one second of this link is expected to take."""
+        ...
+
+    def begin(self, not_before_ps: int) -> None:
+        """Run from an instant that is not earlier than `not_before_ps`; goes on with an open block."""
+        ...
+
+    def advance(self) -> Window:
+        """Close the window that ends at `next_ps` and open the next one."""
+        ...
+
+    def change(self, parameters: LinkParameters, now: int) -> None:
+        """Let the link behave differently from this instant on; what was computed for later is discarded."""
+        ...
+
+    def halt(self, now: int) -> None:
+        """Stop at this instant; what was counted since the last window goes into the next one."""
+        ...
+
+    def bits(self, block: int) -> RandomSource:
+        """Return the source of the distilled bits of a closed block, the same at both ends."""
+        ...
+
+
+EngineFactory = Callable[[LinkTask], LinkEngine]
+
+
+class Part(Protocol):
+    """A part of the world whose devices follow instructions (T6) and whose bearers meet faults (T8)."""
+
+    @property
+    def owners(self) -> Sequence[Address]:
+        """Return the elements that own its devices: whose instructions it follows."""
+        ...
+
+    @property
+    def sites(self) -> Sequence[str]:
+        """Return the sites whose monitors see its bearers."""
+        ...
+
+    @property
+    def bearers(self) -> Sequence[str]:
+        """Return the bearers that it lies on."""
+        ...
+
+    @property
+    def kinds(self) -> Sequence[type[Message]]:
+        """Return the instructions that its devices follow."""
+        ...
+
+    def instruct(self, message: Message, sender: Address, now: int) -> Effects:
+        """Follow an instruction of an owner; InternalError for one that its device cannot follow."""
+        ...
+
+    def follow(self, bearer: str, faults: FaultBook, now: int) -> Effects:
+        """Let the light follow the faults that now stand at a bearer."""
+        ...
+
+    def loss_db(self, bearer: str) -> float:
+        """Return the loss of a healthy bearer."""
+        ...

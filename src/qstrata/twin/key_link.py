@@ -1,0 +1,185 @@
+"""A link whose two devices make key: it follows their instructions and tells what its engine gave."""
+
+from collections import deque
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from qstrata.core.address import Address
+from qstrata.core.effects import Effect, Effects, Handle, Send, Timer
+from qstrata.core.errors import InternalError
+from qstrata.core.secrets import KeyMaterial
+from qstrata.fabric.messages.base import Message
+from qstrata.fabric.messages.device import (
+    Bits,
+    BlockClosed,
+    CountsReport,
+    Discard,
+    Measure,
+    NothingToRead,
+    PrepareAndSend,
+    Read,
+    Started,
+    Tick,
+)
+from qstrata.physics.counts import zero
+from qstrata.physics.fibre import propagation_delay_ps
+from qstrata.twin.blocks import BlockHead, HeldBlocks
+from qstrata.twin.contract import LinkEngine
+from qstrata.twin.faults import CUT, INTERCEPT, LOSS, FaultBook
+from qstrata.twin.plan import LinkPlan
+from qstrata.twin.sampling import disturbed
+
+STOP = -1
+"""`Discard` of this block number stops a device."""
+
+INSTRUCTIONS_REMEMBERED = 64
+"""A device knows its last so many starts and stops again, so that one that comes twice is done once."""
+
+
+class Binder(Protocol):
+    """What the twin needs of a port: a handle to another element, bound once."""
+
+    def bind(self, to: Address, channel: str = "") -> Handle:
+        """Return the handle; raises RefusedError where the figure or the scope forbids it."""
+        ...
+
+
+class _Device:
+    """One link end: on or off, asked for reports or not, and the starts and stops it knows again."""
+
+    def __init__(self, end: int, agent: Address, port: Binder) -> None:
+        self.end = end
+        self.on = False
+        self.ticking = False
+        self._port = port
+        self._agent = agent
+        self._known: deque[str] = deque(maxlen=INSTRUCTIONS_REMEMBERED)
+
+    def send(self, message: object) -> Send:
+        """Send a message to the agent that owns the device."""
+        return Send(self._port.bind(self._agent), message)
+
+    def is_new(self, instruction: str) -> bool:
+        """Tell whether an instruction comes for the first time, and remember it."""
+        if instruction in self._known:
+            return False
+        self._known.append(instruction)
+        return True
+
+
+class KeyLink:
+    """One link that makes key: its engine, the blocks that its devices hold, and who is told what when.
+
+    `ports` maps the addresses of both devices to their ports; `processing_ps` is the time from the last
+    pulse of a block to its announcement, propagation excluded.
+    """
+
+    kinds = (PrepareAndSend, Measure, Tick, Read, Discard)
+
+    def __init__(
+        self, plan: LinkPlan, engine: LinkEngine, ports: Mapping[Address, Binder], processing_ps: int
+    ) -> None:
+        self.plan = plan
+        self.engine = engine
+        self.owners = tuple(end.agent for end in plan.ends)
+        self.sites = tuple(end.site for end in plan.ends)
+        self.bearers = plan.bearers
+        self._blocks = HeldBlocks()
+        self._devices = tuple(
+            _Device(number, end.agent, ports[end.device]) for number, end in enumerate(plan.ends)
+        )
+        self._propagation_ps = propagation_delay_ps(plan.length_km)
+        self._announce_ps = self._propagation_ps + processing_ps
+        # Outdates the timer that waits for the end of a window.
+        self._token = 0
+        if plan.initial_key_bits:
+            self._blocks.put(BlockHead(0, zero(), plan.initial_key_bits), engine.bits(0))
+
+    def instruct(self, message: Message, sender: Address, now: int) -> Effects:
+        """Follow an instruction of the agent that owns one of the devices."""
+        device = self._devices[self.owners.index(sender)]
+        follow: Any = {
+            PrepareAndSend: partial(self._switch_on, 0),
+            Measure: partial(self._switch_on, 1),
+            Tick: self._tick,
+            Read: self._read,
+            Discard: self._discard,
+        }[type(message)]
+        effects: Effects = follow(message, device, now)
+        return effects
+
+    def follow(self, bearer: str, faults: FaultBook, now: int) -> Effects:
+        """Let pulses follow the faults that stand on the fibre."""
+        if bearer != self.plan.fibre:
+            return ()
+        share, loss_db = faults.amount(INTERCEPT, bearer), faults.amount(LOSS, bearer)
+        cut = bool(faults.amount(CUT, bearer))
+        self.engine.change(disturbed(self.plan.parameters, loss_db, share, cut), now)
+        return ()
+
+    def loss_db(self, bearer: str) -> float:
+        """Return the loss of the healthy fibre, 0 for a channel."""
+        return self.plan.parameters.loss_db if bearer == self.plan.fibre else 0.0
+
+    # --- instructions ---
+
+    def _switch_on(self, end: int, message: PrepareAndSend | Measure, device: _Device, now: int) -> Effects:
+        if device.end != end:
+            kind = type(message).__name__
+            raise InternalError(f"{kind} from {self.owners[device.end]}: its device is the other end")
+        effects: list[Effect] = [device.send(Started(message.instruction))]
+        effects += [device.send(self._closed(head)) for head in self._blocks.heads(end)]
+        if device.is_new(message.instruction) and not device.on:
+            device.on = True
+            if all(each.on for each in self._devices):
+                self.engine.begin(now + self._propagation_ps)
+                self._token += 1
+                effects.append(self._next_window())
+        return effects
+
+    def _tick(self, message: Tick, device: _Device, now: int) -> Effects:
+        device.ticking = True
+        return ()
+
+    def _read(self, message: Read, device: _Device, now: int) -> Effects:
+        bits = self._blocks.read(device.end, message.block, message.length_bits)
+        if isinstance(bits, KeyMaterial):
+            return (device.send(Bits(message.instruction, message.block, bits)),)
+        return (device.send(NothingToRead(message.instruction, message.block)),)
+
+    def _discard(self, message: Discard, device: _Device, now: int) -> Effects:
+        if message.block != STOP:
+            self._blocks.discard(device.end, message.block)
+        elif device.is_new(message.instruction) and device.on:
+            device.on = False
+            if self.engine.running:
+                self.engine.halt(now)
+                self._token += 1
+        return ()
+
+    # --- what the engine gave ---
+
+    def _next_window(self) -> Timer:
+        return Timer(self.engine.next_ps, partial(self._close_window, self._token))
+
+    def _close_window(self, token: int, now: int) -> Effects:
+        if token != self._token:
+            return ()
+        window = self.engine.advance()
+        report = CountsReport(self.plan.name, window.block, window.counts)
+        effects = [self._next_window(), Timer(now + self._propagation_ps, partial(self._report, report))]
+        if window.total is not None:
+            head = BlockHead(window.block, window.total, 0)
+            effects.append(Timer(now + self._announce_ps, partial(self._announce, head)))
+        return effects
+
+    def _report(self, report: CountsReport, now: int) -> Effects:
+        return [device.send(report) for device in self._devices if device.ticking]
+
+    def _announce(self, head: BlockHead, now: int) -> Effects:
+        self._blocks.put(head, self.engine.bits(head.number))
+        return [device.send(self._closed(head)) for device in self._devices]
+
+    def _closed(self, head: BlockHead) -> BlockClosed:
+        return BlockClosed(self.plan.name, head.number, head.counts, head.provisioned_bits)

@@ -1,0 +1,36 @@
+"""The native engine: decoy-state BB84 at level `counts`, by one multinomial draw for many windows."""
+
+from qstrata.core.randomness import RandomSource
+from qstrata.twin.contract import Capabilities, LinkTask
+from qstrata.twin.link import LinkRun
+
+NATIVE = "native"
+
+_SECONDS_PER_WINDOW = 20e-6
+
+
+class NativeEngine(LinkRun):
+    """Run one link in this process; counts are drawn, key bits come from the task's `key_bits`."""
+
+    def __init__(self, task: LinkTask) -> None:
+        super().__init__(
+            task.link,
+            task.parameters,
+            seed=task.seed,
+            block_ps=task.block_ps,
+            period_ps=task.period_ps,
+            first_block=task.first_block,
+        )
+        self._task = task
+
+    def capabilities(self) -> Capabilities:
+        """Return what the engine can do."""
+        return Capabilities(name=NATIVE)
+
+    def estimate(self) -> float:
+        """Return the seconds of the clock for one of the link: a draw for each window."""
+        return _SECONDS_PER_WINDOW * 1e12 / self._task.period_ps
+
+    def bits(self, block: int) -> RandomSource:
+        """Return the stream of a block's key bits."""
+        return self._task.key_bits(block)
