@@ -26,19 +26,28 @@ class BearerTable:
 
     def __init__(self) -> None:
         self._rows: dict[str, BearerRow] = {}
+        self._withdrawn: set[str] = set()
         self.version = 0
 
     def declare(
         self, bearer: str, kind: str, delay_ps: int, granted: bool = False, intact: bool = True
     ) -> None:
-        """Add a bearer; InputError when it exists already or its delay is negative."""
-        if bearer in self._rows:
+        """Add a bearer, or one that was withdrawn again; InputError when it exists or its delay is negative."""
+        if bearer in self._rows and bearer not in self._withdrawn:
             raise InputError(f"bearer {bearer!r} is declared twice: give each its own name")
         if delay_ps < 0:
             raise InputError(f"bearer {bearer!r} has a delay of {delay_ps} ps: it must be 0 or more")
+        self._withdrawn.discard(bearer)
         self._rows[bearer] = BearerRow(
             bearer=bearer, kind=kind, delay_ps=delay_ps, granted=granted, intact=intact
         )
+        self.version += 1
+
+    def withdraw(self, bearer: str) -> None:
+        """Let a bearer go: handles that ride it find it down, and it stays so until declared again."""
+        row = self.row(bearer)
+        self._rows[bearer] = msgspec.structs.replace(row, granted=False, intact=False)
+        self._withdrawn.add(bearer)
         self.version += 1
 
     def __contains__(self, bearer: object) -> bool:
@@ -61,8 +70,10 @@ class BearerTable:
         return self.row(bearer).delay_ps
 
     def apply(self, effect: SetBearer) -> None:
-        """Change one side of a row, as the effect says."""
+        """Change one side of a row, as the effect says; one that was withdrawn stays as it is."""
         row = self.row(effect.bearer)
+        if effect.bearer in self._withdrawn:
+            return
         changed = msgspec.structs.replace(
             row,
             granted=row.granted if effect.granted is None else effect.granted,
@@ -74,5 +85,5 @@ class BearerTable:
             self.version += 1
 
     def rows(self) -> tuple[BearerRow, ...]:
-        """Return all rows, in the order in which they were declared."""
-        return tuple(self._rows.values())
+        """Return all rows that are not withdrawn, in the order in which they were first declared."""
+        return tuple(row for bearer, row in self._rows.items() if bearer not in self._withdrawn)

@@ -160,6 +160,10 @@ class MemoryFabric:
             endpoint.receive = None
             endpoint.epoch += 1
 
+    def redeclare(self, directory: Directory) -> None:
+        """Check what is bound from now on by other facts; handles that are bound keep what they may do."""
+        self._directory = directory
+
     def send(self, handle: MemoryHandle, message: Message, node: str, now: int) -> None:
         """Carry a message, or lose it silently; RefusedError when its type may not go this way."""
         lane = handle.lanes.get(type(message))

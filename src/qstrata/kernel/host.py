@@ -20,16 +20,35 @@ class CommitExecutor(Protocol):
     def __call__(self, node: str, changes: Changes, done: Callable[[], None], now: int, /) -> None: ...
 
 
-class _Life:
-    """One incarnation of a node; what was asked for by a dead one is never gone on with."""
+class _Seat:
+    """Who asks for effects at a node; what was asked for by a dead one is never gone on with."""
 
-    __slots__ = ("alive", "elements", "incarnation", "node")
+    __slots__ = ("alive", "node")
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self.alive = True
+
+
+class _Life(_Seat):
+    """One incarnation of a node, and the seats of its elements."""
+
+    __slots__ = ("elements", "incarnation", "seats")
 
     def __init__(self, node: str, incarnation: int) -> None:
-        self.node = node
+        super().__init__(node)
         self.incarnation = incarnation
-        self.alive = True
         self.elements: dict[Address, Element] = {}
+        self.seats: dict[Address, _Seat] = {}
+
+    def end(self) -> tuple[Element, ...]:
+        """End the incarnation; returns its elements."""
+        self.alive = False
+        for seat in self.seats.values():
+            seat.alive = False
+        gone = tuple(self.elements.values())
+        self.elements, self.seats = {}, {}
+        return gone
 
 
 class Host:
@@ -65,34 +84,49 @@ class Host:
         if element.address in life.elements:
             raise InternalError(f"{element.address} runs on node {node} already")
         life.elements[element.address] = element
+        seat = life.seats[element.address] = _Seat(node)
         now = self._queue.now
-        self._perform(life, element.start(now), now)
+        self._perform(seat, element.start(now), now)
 
     def receiver(self, element: Element) -> Receiver:
         """Return what a fabric calls to hand a message to a spawned element; silent once it is dead."""
-        life = self._life_of(element)
+        seat = self._seat_of(element)
         queue = self._queue
         perform = self._perform
         handle = element.receive
 
         def receive(message: Any, sender: Address) -> None:
-            if life.alive:
+            if seat.alive:
                 now = queue.now
                 effects = handle(message, sender, now)
                 if effects:
-                    perform(life, effects, now)
+                    perform(seat, effects, now)
 
         return receive
+
+    def act(self, element: Element, effects: Effects, now: int) -> None:
+        """Perform effects in the name of a spawned element; InternalError for one that does not run."""
+        self._perform(self._seat_of(element), effects, now)
+
+    def retire(self, node: str, address: Address) -> Element:
+        """Remove one element of a node and all that it waits for; what it commits becomes durable still.
+
+        InternalError for one that does not run.
+        """
+        life = self._lives.get(node)
+        if life is None or address not in life.elements:
+            raise InternalError(f"{address} does not run on node {node}: spawn it first")
+        life.seats.pop(address).alive = False
+        element = life.elements.pop(address)
+        life.alive = bool(life.elements)
+        return element
 
     def crash(self, node: str) -> tuple[Element, ...]:
         """Remove a node's elements and all that they wait for; return them. Harmless on a dead node."""
         life = self._lives.get(node)
         if life is None or not life.alive:
             return ()
-        life.alive = False
-        gone = tuple(life.elements.values())
-        life.elements = {}
-        return gone
+        return life.end()
 
     def elements(self, node: str) -> tuple[Element, ...]:
         """Return the elements that run on a node, in the order in which they were spawned."""
@@ -115,38 +149,38 @@ class Host:
             raise InternalError(f"node {node} does not run: spawn an element on it first")
         self._perform(life, effects, now)
 
-    def _perform(self, life: _Life, effects: Effects, now: int) -> None:
+    def _perform(self, seat: _Seat, effects: Effects, now: int) -> None:
         for effect in effects:
-            if not life.alive:
+            if not seat.alive:
                 return
             if isinstance(effect, Send):
-                self._send(effect.to, effect.message, life.node, now)
+                self._send(effect.to, effect.message, seat.node, now)
             elif isinstance(effect, Timer):
-                self._queue.push(effect.due_ps, self._resume, life, effect.then)
+                self._queue.push(effect.due_ps, self._resume, seat, effect.then)
             elif isinstance(effect, Commit):
-                done = partial(self._on_durable, life, effect.changes, effect.then)
-                self._commit(life.node, effect.changes, done, now)
+                done = partial(self._on_durable, seat, effect.changes, effect.then)
+                self._commit(seat.node, effect.changes, done, now)
             elif isinstance(effect, Note):
                 self._note(effect.entry, now)
             else:
                 self._set_bearer(effect, now)
 
-    def _on_durable(self, life: _Life, changes: Changes, then: Then | None) -> None:
+    def _on_durable(self, seat: _Seat, changes: Changes, then: Then | None) -> None:
         queue = self._queue
         if self._durable is not None:
-            self._durable(life.node, changes, queue.now)
-        if then is not None and life.alive:
-            queue.push(queue.now, self._resume, life, then)
+            self._durable(seat.node, changes, queue.now)
+        if then is not None and seat.alive:
+            queue.push(queue.now, self._resume, seat, then)
 
-    def _resume(self, life: _Life, then: Then) -> None:
-        if life.alive:
+    def _resume(self, seat: _Seat, then: Then) -> None:
+        if seat.alive:
             now = self._queue.now
             effects = then(now)
             if effects:
-                self._perform(life, effects, now)
+                self._perform(seat, effects, now)
 
-    def _life_of(self, element: Element) -> _Life:
+    def _seat_of(self, element: Element) -> _Seat:
         for life in self._lives.values():
             if life.elements.get(element.address) is element:
-                return life
+                return life.seats[element.address]
         raise InternalError(f"{element.address} does not run: spawn it first")
