@@ -139,7 +139,7 @@ def test_port_in_use_is_named_with_its_cure(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         text = shipped_text("madrid").replace("port: 10141", f"port: {port}")
         description = load_text(re.sub(r"port: 1014\d", "port: 0", text), "madrid.yaml")
-        with pytest.raises(EnvironmentFaultError, match=f"port {port} .*choose another"):
+        with pytest.raises(EnvironmentFaultError, match=f"port {port} of quintin .*another port"):
             Network(description, tmp_path / "net").__enter__()
     assert running_pid(state_paths("madrid", tmp_path / "net")) is None
 

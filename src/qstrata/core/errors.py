@@ -17,6 +17,14 @@ class EnvironmentFaultError(QstrataError):
     """The machine is at fault: a port in use, a disk that refuses, a missing permission."""
 
 
+class PortInUseError(EnvironmentFaultError):
+    """Another process listens on the TCP port `port`."""
+
+    def __init__(self, text: str, port: int) -> None:
+        super().__init__(text)
+        self.port = port
+
+
 class SealedError(EnvironmentFaultError):
     """The store cannot be opened with the sealing key that was given."""
 

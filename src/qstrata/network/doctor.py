@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from cryptography.hazmat.backends.openssl import backend
 from qstrata.core.errors import QstrataError
 from qstrata.core.time import wall_clock_ns
 from qstrata.network.certificates import held_certificates
+from qstrata.network.port_holders import holders, told
 from qstrata.network.remote import AskFaults
 from qstrata.network.state import NodePort, StatePaths, read_run, running_pid
 from qstrata.store.sealed_file import SealedFile
@@ -30,7 +31,6 @@ SYNCS_PER_S_MIN = 100.0
 _MEASURE_S = 0.3
 _ANSWER_S = 3.0
 _NS_PER_S = 1_000_000_000
-_LISTENING = "0A"
 _OTHERS = 0o077
 _OTHERS_MAY_WRITE = 0o022
 
@@ -249,33 +249,6 @@ def syncs_per_s(folder: Path) -> float:
     return count / elapsed_s
 
 
-def holders(port: int) -> list[tuple[int, str]]:
-    """Return the processes that listen on a TCP port, with their names; those of others may be hidden."""
-    inodes = {f"socket:[{inode}]" for inode in _listeners(port)}
-    found = []
-    for entry in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)) if inodes else []:
-        try:
-            held = any(os.readlink(link) in inodes for link in (entry / "fd").iterdir())
-            name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip() if held else ""
-        except OSError:
-            continue
-        if held:
-            found.append((int(entry.name), name))
-    return found
-
-
-def _listeners(port: int) -> Iterator[str]:
-    for table in ("tcp", "tcp6"):
-        try:
-            rows = Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]
-        except OSError:
-            continue
-        for row in rows:
-            fields: Sequence[str] = row.split()
-            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                yield fields[9]
-
-
 def _cannot_listen(host: str, port: int) -> str:
     """Return why nothing can listen at an address; empty where it can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -287,8 +260,7 @@ def _cannot_listen(host: str, port: int) -> str:
         except OSError as fault:
             if fault.errno != errno.EADDRINUSE:
                 return f"cannot be opened: {fault.strerror}"
-            who = [f"process {pid} ({name})" for pid, name in holders(port)]
-            return f"is held by {' and '.join(who) or 'another user'}"
+            return f"is held by {told(holders(port))}"
     return ""
 
 

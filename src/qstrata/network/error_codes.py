@@ -110,6 +110,16 @@ CODES = (
         "gathers its first block.",
     ),
     ErrorCode(
+        code="QS-307",
+        type="qstrata.core.errors.PortInUseError",
+        title="a port is in use",
+        cause="Another process listens on a port that the network file gives to a KME: another network, the "
+        "same one with another state folder, or a program that has nothing to do with qstrata.",
+        cure="The message names the process where the system tells, and the network if it is one: end it, or "
+        "give the node another port in the file; 0 takes any free one, which `qstrata inspect` shows. "
+        "`qstrata doctor FILE` looks at all ports of a file at once.",
+    ),
+    ErrorCode(
         code="QS-401",
         type="qstrata.cli.endings.PeerError",
         title="the other side failed",

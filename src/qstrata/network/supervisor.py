@@ -15,7 +15,7 @@ from functools import partial
 
 import msgspec
 
-from qstrata.core.errors import InputError, QstrataError, StoreFaultError
+from qstrata.core.errors import InputError, PortInUseError, QstrataError, StoreFaultError
 from qstrata.core.time import wall_clock_ns
 from qstrata.interfaces.etsi014.server import Etsi014Server
 from qstrata.kernel.host import Changes, CommitExecutor
@@ -31,6 +31,7 @@ from qstrata.network.operator_desk import OperatorDesk
 from qstrata.network.origin import keep_origin, next_origin, salt_of
 from qstrata.network.pki import KmeIdentity, PkiPaths, ensure_pki, peer_identity, server_context
 from qstrata.network.plan import make_plan
+from qstrata.network.port_holders import named
 from qstrata.network.remote import Answer, AskDown, Asked, Done, FaultsView
 from qstrata.network.socket_server import ControlSocket, internal
 from qstrata.network.state import NodePort, RunRecord, StatePaths, hold, prepare, write_run
@@ -198,7 +199,10 @@ class RunningNetwork:
     ) -> None:
         try:
             for site in self.assembly.plan.sites:
-                port = await self._servers[site.site].start(self.host, site.port)
+                try:
+                    port = await self._servers[site.site].start(self.host, site.port)
+                except PortInUseError as fault:
+                    raise named(fault, site.site, self.host, self.paths) from None
                 self.urls[site.site] = f"https://{_in_url(*self.host_names, self.host)}:{port}"
             ports = tuple(NodePort(name, int(url.rpartition(":")[2])) for name, url in self.urls.items())
             await self._socket.open(self.paths)

@@ -35,7 +35,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
     `head_s` counts from the TLS handshake, later from the first byte of a request, to its complete head;
     `body_s` from there to its complete body; `write_s` is how long a client may not read what it asked for;
-    `idle_s` how long it may be silent after an answer.
+    `idle_s` how long it may be silent after an answer. `handshakes` may be under way at once: one more ends
+    the oldest.
     """
 
     handshake_s: float = 5.0
@@ -44,6 +45,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     write_s: float = 5.0
     idle_s: float = 75.0
     linger_s: float = 1.0
+    handshakes: int = 1024
     connections: int = 4096
     connections_per_sae: int = 512
     requests_per_s: int = 20_000

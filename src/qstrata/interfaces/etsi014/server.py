@@ -1,7 +1,7 @@
 """The HTTPS shell around the handler: sockets, TLS and identities; it decides nothing.
 
 Bounds: those of `connection.Bounds`; body 64 KiB; request line and header field 8190 bytes, 128 fields;
-answer ANSWER_BACKSTOP_S. TLS handshakes under way are bounded by the process's file descriptors.
+answer ANSWER_BACKSTOP_S.
 """
 
 import asyncio
@@ -16,10 +16,11 @@ from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 
-from qstrata.core.errors import EnvironmentFaultError
+from qstrata.core.errors import EnvironmentFaultError, PortInUseError
 from qstrata.interfaces.etsi014.connection import INTERNAL, Bounds, Connection, Cut, Gate, Identify, Written
 from qstrata.interfaces.etsi014.handler import Etsi014Handler
 from qstrata.interfaces.etsi014.http import LOST_ANSWER, HttpAnswer, HttpRequest, RejectedError, error_answer
+from qstrata.interfaces.etsi014.listening import Listener
 from qstrata.interfaces.etsi014.requests import body_too_large
 from qstrata.interfaces.etsi014.types import MAX_BODY_BYTES
 from qstrata.interfaces.etsi014.wire import answer_bytes
@@ -65,7 +66,7 @@ class Etsi014Server:
         self._tls = tls
         self._gate = Gate(bounds or Bounds(), identify)
         self._web: web.Server | None = None
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._written = (Written(kept=False), Written(kept=True))
 
     @property
@@ -75,23 +76,20 @@ class Etsi014Server:
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port; 0 takes any free one. Raises EnvironmentFaultError."""
-        bounds = self._gate.bounds
         server = _Web(self._serve, self._gate)
+        listener = Listener(server, self._gate, self._tls)
         try:
-            listener = await asyncio.get_running_loop().create_server(
-                server,
-                host,
-                port,
-                ssl=self._tls,
-                ssl_handshake_timeout=bounds.handshake_s,
-                ssl_shutdown_timeout=bounds.linger_s,
-                backlog=1024,
-            )
+            bound = await listener.start(host, port)
         except OSError as error:
-            raise EnvironmentFaultError(_cannot_listen(host, port, error)) from error
+            raise _cannot_listen(host, port, error) from error
         self._web, self._listener = server, listener
-        bound: int = listener.sockets[0].getsockname()[1]
         return bound
+
+    def use(self, tls: ssl.SSLContext) -> None:
+        """Take another certificate, CA and revocation list for connections to come."""
+        self._tls = tls
+        if self._listener is not None:
+            self._listener.tls = tls
 
     async def stop(self, grace_s: float = ANSWER_BACKSTOP_S) -> None:
         """Take no new connection, let running requests end within `grace_s`, close; harmless twice."""
@@ -99,10 +97,9 @@ class Etsi014Server:
         server, self._web = self._web, None
         if listener is None or server is None:
             return
-        listener.close()
+        await listener.stop()
         server.pre_shutdown()
         await server.shutdown(grace_s)
-        await listener.wait_closed()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
@@ -203,9 +200,13 @@ async def _read_body(request: web.BaseRequest, within_s: float) -> bytes:
         return await request.read()
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
+def _cannot_listen(host: str, port: int, error: OSError) -> EnvironmentFaultError:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use: stop what listens there, or choose another (0 takes any)"
+        return PortInUseError(
+            f"port {port} on {host} is in use: stop what listens there, or choose another (0 takes any)", port
+        )
     if error.errno == errno.EACCES:
-        return f"port {port} on {host} may not be opened by this user: choose one above 1023, or 0 for any"
-    return f"cannot listen on port {port} of {host}: {error.strerror or error}"
+        return EnvironmentFaultError(
+            f"port {port} on {host} may not be opened by this user: choose one above 1023, or 0 for any"
+        )
+    return EnvironmentFaultError(f"cannot listen on port {port} of {host}: {error.strerror or error}")
