@@ -32,7 +32,7 @@ class BearerTable:
     def declare(
         self, bearer: str, kind: str, delay_ps: int, granted: bool = False, intact: bool = True
     ) -> None:
-        """Add a bearer, or one that was withdrawn again; InputError when it exists or its delay is negative."""
+        """Add a bearer, or one that was withdrawn; InputError when it exists or its delay is negative."""
         if bearer in self._rows and bearer not in self._withdrawn:
             raise InputError(f"bearer {bearer!r} is declared twice: give each its own name")
         if delay_ps < 0:

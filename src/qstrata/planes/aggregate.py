@@ -1,5 +1,7 @@
 """Aggregation: from samples to rates, error rates and the alarms that stand."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from qstrata.core.time import to_seconds
@@ -76,6 +78,10 @@ class AlarmBoard:
         for key in [key for key in self._standing if key[0] == subject and key[2] == source]:
             if not channel or key[1] == channel:
                 del self._standing[key]
+
+    def keep(self, subjects: Collection[str]) -> None:
+        """Drop the alarms of all other subjects."""
+        self._standing = {key: alarm for key, alarm in self._standing.items() if key[0] in subjects}
 
     def standing(self) -> tuple[Alarm, ...]:
         """Return one alarm a subject and channel, the oldest of its sources, ordered by name."""

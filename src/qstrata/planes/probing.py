@@ -1,6 +1,6 @@
 """The base of a stratum's telemetry: it probes resources, listens, and reports to its subscribers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -51,6 +51,7 @@ class Telemetry(Element):
         self.figures = figures
         self.alarms = AlarmBoard()
         self._port = port
+        self._probe = probe
         self._probes = {source: Send(port.bind(source), probe) for source in sources}
         self._heard_ps = dict.fromkeys(self._probes, 0)
         self._probed_ps = dict.fromkeys(self._probes, 0)
@@ -75,6 +76,19 @@ class Telemetry(Element):
         self._heard_ps = dict.fromkeys(self._probes, now)
         self._probed_ps = dict.fromkeys(self._probes, now)
         return [*self._probes.values(), Timer(now + self.figures.report_ps, self._beat)]
+
+    def watch(self, sources: Sequence[Address], links: Collection[str], now: int) -> Effects:
+        """Probe these sources from now on, and forget others and the alarms of links that are not named."""
+        for source in [source for source in self._probes if source not in sources]:
+            del self._probes[source], self._heard_ps[source], self._probed_ps[source]
+            self._silent.discard(source)
+            self.alarms.cleared(str(source), source.site)
+        self.alarms.keep({*links, *(source.site for source in sources)})
+        fresh = [source for source in sources if source not in self._probes]
+        for source in fresh:
+            self._probes[source] = Send(self._port.bind(source), self._probe)
+            self._heard_ps[source] = self._probed_ps[source] = now
+        return [self._probes[source] for source in fresh]
 
     def _subscribe(
         self,

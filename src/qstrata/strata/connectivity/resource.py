@@ -63,8 +63,22 @@ class Termination(Element):
         hello = Send(self._control, self._hello())
         if not self._links:
             return (hello,)
-        tick = Send(self._monitor, Tick(f"{self.address.site}/signals/{now}", 0))
-        return [*self._outbox.ask("tick", [tick], now), *self._outbox.ask("hello", [hello], now)]
+        return [*self._outbox.ask("tick", [self._tick(now)], now), *self._outbox.ask("hello", [hello], now)]
+
+    def adopt(self, links: Sequence[LinkBearers], now: int) -> Effects:
+        """Have the bearers of these links from now on; asks the monitor for their signals."""
+        self._links = {bearers.link: bearers for bearers in links}
+        self._link_of = {bearer: each.link for each in links for bearer in _bearers(each)}
+        self._granted = {link: held for link, held in self._granted.items() if link in self._links}
+        self._attached = {link: who for link, who in self._attached.items() if link in self._links}
+        self._signals = {bearer: seen for bearer, seen in self._signals.items() if bearer in self._link_of}
+        if not links:
+            self._outbox.settle("tick")
+            return ()
+        return self._outbox.ask("tick", [self._tick(now)], now)
+
+    def _tick(self, now: int) -> Send:
+        return Send(self._monitor, Tick(f"{self.address.site}/signals/{now}", 0))
 
     def _hello(self) -> TerminationHello:
         return TerminationHello(self.address.site, tuple(self._granted.values()))

@@ -1,6 +1,6 @@
 """connectivity.tel: what the terminations see, and an alarm for each granted bearer without a signal."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from qstrata.core.address import Address
 from qstrata.core.effects import Effects
@@ -25,6 +25,13 @@ class ConnectivityTelemetry(Telemetry):
         super().__init__(address, port, sources, probe, SubscribeConnectivity, figures)
         self._samples: dict[str, TerminationSample] = {}
         self.on(TerminationSample, self._sampled)
+
+    def watch(self, sources: Sequence[Address], links: Collection[str], now: int) -> Effects:
+        """Watch these terminations from now on."""
+        effects = super().watch(sources, links, now)
+        sites = {source.site for source in sources}
+        self._samples = {site: sample for site, sample in self._samples.items() if site in sites}
+        return effects
 
     def report(self, now: int) -> ConnectivityReport:
         """Report the last samples by site, and the alarms that stand."""

@@ -1,6 +1,6 @@
 """forwarding.tel: rates, error rates and pools of every link, and the alarms of its agents."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from qstrata.core.address import Address
 from qstrata.core.effects import Effects
@@ -51,6 +51,15 @@ class ForwardingTelemetry(Telemetry):
         self.on(BlockSample, self._distilled)
         self.on(RelaySample, self._pooled)
         self.on(LinkFault, self._fault)
+
+    def watch(self, sources: Sequence[Address], links: Collection[str], now: int) -> Effects:
+        """Watch these relays and agents, and report these links, from now on."""
+        effects = super().watch(sources, links, now)
+        sites = {source.site for source in sources}
+        self._links = {name: link for name, link in self._links.items() if name in links}
+        for link in self._links.values():
+            link.pools = {site: pool for site, pool in link.pools.items() if site in sites}
+        return effects
 
     def report(self, now: int) -> ForwardingReport:
         """Report every link by name, and the alarms that stand."""

@@ -1,6 +1,6 @@
 """service.tel: what the KMEs hold."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from qstrata.core.address import Address
 from qstrata.core.effects import Effects
@@ -24,6 +24,13 @@ class ServiceTelemetry(Telemetry):
         super().__init__(address, port, sources, ProbeService(figures.sample_ps), SubscribeService, figures)
         self._samples: dict[str, KmeSample] = {}
         self.on(KmeSample, self._sampled)
+
+    def watch(self, sources: Sequence[Address], links: Collection[str], now: int) -> Effects:
+        """Watch these KMEs from now on."""
+        effects = super().watch(sources, links, now)
+        sites = {source.site for source in sources}
+        self._samples = {site: sample for site, sample in self._samples.items() if site in sites}
+        return effects
 
     def report(self, now: int) -> ServiceReport:
         """Report the last samples by site."""

@@ -127,6 +127,13 @@ class AgentElement(Element):
         """Say hello, ask for the link's bearers, and begin to retry what stays unanswered."""
         return self._retry(now)
 
+    def end(self) -> None:
+        """Forget what is not in the pool yet: the link is taken away."""
+        for block in self._open.values():
+            if block.bits is not None:
+                block.bits.wipe()
+        self._open.clear()
+
     def _retry(self, now: int) -> Effects:
         effects: list[Effect] = [Timer(now + self._figures.retry_ps, self._retry)]
         if self._bearers is None:

@@ -148,6 +148,18 @@ class Carrier:
             self._book(self._legs.pop(transfer), False)
         return [*effects, *self._retry_all(self._station.pools, now)]
 
+    def end_link(self, link: str) -> Effects:
+        """Give up what is under way on a link that is taken away; its pool books the bits as destroyed."""
+        reason = f"link {link} was taken away"
+        effects: list[Effect] = []
+        for transfer in [transfer for transfer, leg in self._legs.items() if leg.link == link]:
+            effects += self._answer(self._legs.pop(transfer), transfer, False, reason)
+        for batch in [batch for batch in self._waiting if batch.link == link]:
+            self._waiting.remove(batch)
+            returned = Returned(batch.incoming, batch.header.transfer, False, reason)
+            effects.append(self._station.to_peer(batch.incoming, returned))
+        return effects
+
     def resume(self, link: str, now: int) -> Effects:
         """Retry what waits for pad bits of one link, after it has got some."""
         return self._retry_all((link,), now)
@@ -241,6 +253,9 @@ class Carrier:
         if leg is None:
             return []
         self._book(leg, placed)
+        return self._answer(leg, transfer, placed, reason)
+
+    def _answer(self, leg: Leg, transfer: str, placed: bool, reason: str) -> Effects:
         if leg.incoming:
             return [self._station.to_peer(leg.incoming, Returned(leg.incoming, transfer, placed, reason))]
         return [Send(self._kme(), TransferSettled(transfer, placed, reason))]

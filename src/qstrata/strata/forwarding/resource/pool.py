@@ -65,6 +65,7 @@ class LinkPool:
         self.provisioned = 0
         self.changed: dict[int, None] = {}
         self.last_allocated_ps = 0
+        self.ended = False
         self._past_relayed = 0
         self._past_destroyed = 0
 
@@ -228,6 +229,21 @@ class LinkPool:
         )
         changes = self.changes((number,))
         return (*changes, *self.retire((number,)))
+
+    def end(self) -> tuple[Put | Drop, ...]:
+        """Destroy every bit that is left, for the link is taken away; returns the changes to commit.
+
+        What is kept says which numbers were used, should the link come back.
+        """
+        self.ended = True
+        self.changed.clear()
+        numbers = tuple(self.blocks)
+        for block in self.blocks.values():
+            state, block.giving = block.state, False
+            block.state = msgspec.structs.replace(
+                state, position=state.length, destroyed=state.length - state.relayed
+            )
+        return (*self.changes(numbers), *self.retire(numbers))
 
     def give(self, now: int, idle_ps: int) -> int | None:
         """Choose a wholly unspent own block to hand to a peer that runs dry, and pass its ownership.

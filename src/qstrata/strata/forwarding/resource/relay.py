@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from qstrata.core.address import Address, End
-from qstrata.core.effects import Effect, Effects, Note, Record, Send, Timer
+from qstrata.core.effects import Commit, Effect, Effects, Note, Record, Send, Timer
 from qstrata.fabric.log import Sampled
 from qstrata.fabric.messages.attachment import Attach, Attached, Detached, Light
 from qstrata.fabric.messages.east_west import (
@@ -98,6 +98,25 @@ class RelayElement(Element):
         sweep = Timer(now + self.station.figures.sweep_ps, self._sweep)
         return [Send(self._controller, RelayHello(self.address.site, 0)), *self._attach(), sweep]
 
+    def adopt(self, links: Sequence[RelayLink], records: Sequence[Record], now: int) -> Effects:
+        """Have these links from now on: the key of those that are gone is destroyed, others go on.
+
+        `records` are durable rows of this site's new links.
+        """
+        station = self.station
+        wanted = {link.link for link in links}
+        effects: list[Effect] = []
+        for link in [link for link in self._known if link not in wanted]:
+            del self._known[link]
+            station.up[link] = False
+            station.dark.pop(link, None)
+            effects += [*self._carrier.end_link(link), Commit(station.pools[link].end())]
+        for each in links:
+            if each.link not in self._known:
+                station.take(each, records)
+                self._known[each.link] = False
+        return [*effects, *self._attach()]
+
     def _attach(self) -> Effects:
         termination = self.station.local(End.CONNECTIVITY_RES, "termination")
         return [Send(termination, Attach(link)) for link, known in self._known.items() if not known]
@@ -129,7 +148,7 @@ class RelayElement(Element):
         else:
             dark[message.bearer] = None
         if self.station.channels.get(message.link) == message.bearer:
-            self.station.up[message.link] = message.up and self._known[message.link]
+            self.station.up[message.link] = message.up and self._known.get(message.link, False)
         return []
 
     def _install(self, message: InstallTable, sender: Address, now: int) -> Effects:
@@ -159,7 +178,8 @@ class RelayElement(Element):
                 state.made_ps,
             )
             for segment in (*leg.incoming, *leg.outgoing)
-            if (state := self.station.pools[segment.link].state_of(segment.number)) is not None
+            if (pool := self.station.pools.get(segment.link)) is not None
+            and (state := pool.state_of(segment.number)) is not None
         )
         answer = TransferTraced(
             message.request, site, True, leg.path, leg.at_ps, leg.incoming, leg.outgoing, blocks
@@ -174,11 +194,12 @@ class RelayElement(Element):
     def _sample(self, now: int) -> Effects:
         if self._telemetry is None:
             return []
-        pools = tuple(pool_sample(pool) for pool in self.station.pools.values())
-        sample = RelaySample(self.address.site, now, self.station.table_version, pools)
-        effects: list[Effect] = [Send(self.station.port.bind(self._telemetry), sample)]
+        samples = [(pool, pool_sample(pool)) for pool in self.station.pools.values()]
+        pools = tuple(sample for pool, sample in samples if not pool.ended)
+        report = RelaySample(self.address.site, now, self.station.table_version, pools)
+        effects: list[Effect] = [Send(self.station.port.bind(self._telemetry), report)]
         if self._samples % ACCOUNT_PERIODS == 0:
-            effects += [Note(_account(self.address.site, pool)) for pool in pools]
+            effects += [Note(_account(self.address.site, sample)) for _, sample in samples]
         self._samples += 1
         effects.append(Timer(now + self._period_ps, self._sample))
         return effects

@@ -67,12 +67,20 @@ class Station:
         self.table: dict[int, TableRow] = {}
         self.table_version = 0
         for link in links:
-            self.pools[link.link] = pool = LinkPool(link.link, self.site, link.peer_site)
-            pool.load(records)
-            peer = Address(End.FORWARDING_RES, address.domain, link.peer_site, "relay")
-            self.peers[link.link] = port.bind(peer, link.channel)
-            self.channels[link.link] = link.channel
-            self.up[link.link] = False
+            self.take(link, records)
+
+    def take(self, link: RelayLink, records: Sequence[Record]) -> None:
+        """Take a link in, with its durable rows; one that was taken away goes on from what is kept of it."""
+        known = self.pools.get(link.link)
+        if known is not None:
+            known.ended = False
+            return
+        self.pools[link.link] = pool = LinkPool(link.link, self.site, link.peer_site)
+        pool.load(records)
+        peer = Address(End.FORWARDING_RES, self.address.domain, link.peer_site, "relay")
+        self.peers[link.link] = self.port.bind(peer, link.channel)
+        self.channels[link.link] = link.channel
+        self.up[link.link] = False
 
     def shortage(self, link: str) -> str:
         """Say that a link has too little key, and which of its bearers has no signal, if so."""

@@ -48,7 +48,7 @@ class Upkeep:
         done = Send(agent, HandOverDone(message.link, message.block))
         if (message.link, message.block) in self._storing:
             return []
-        if pool.holds(message.block):
+        if pool.holds(message.block) or pool.ended:
             return [done]
         unspent = pool.available() + pool.unconfirmed()
         if unspent + message.bits.size_bits > station.figures.pool_max_bits:
@@ -69,7 +69,8 @@ class Upkeep:
 
         def stored(now: int) -> Effects:
             self._storing.discard((message.link, message.block))
-            return [done, self._offer(pool.blocks[message.block])]
+            block = pool.blocks.get(message.block)
+            return [done, self._offer(block)] if block is not None else [done]
 
         held = BlockHeld(
             station.site, state.link, state.number, state.length, int(state.provisioned), state.digest

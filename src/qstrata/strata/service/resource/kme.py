@@ -29,7 +29,7 @@ from qstrata.kernel.element import Element
 from qstrata.planes.token_bucket import token_bucket
 from qstrata.store.records import BatchState, KeyRecord, KeyState, KmeRegistry, SessionRecord
 from qstrata.strata.service.resource.delivery import Delivery
-from qstrata.strata.service.resource.keystore import KeyStore, KmeFigures
+from qstrata.strata.service.resource.keystore import KeyStore, KmeFigures, committed
 from qstrata.strata.service.resource.refill import Refill
 from qstrata.strata.service.resource.session import Credit, Session, Tally, tally
 
@@ -88,6 +88,18 @@ class KmeElement(Element):
         for session in self.store.sessions.values():
             session.loaded_ps = now
         return [*effects, *self._hello(now), *self._expire(now), *self._refill.tick(now)]
+
+    def adopt(self, figures: KmeFigures) -> None:
+        """Keep to other bounds from now on."""
+        self.store.figures = figures
+
+    def end(self) -> Effects:
+        """Close every session, for the site is taken away: no key is left."""
+        effects: list[Effect] = []
+        for session in self.store.sessions.values():
+            if not session.record.closed:
+                effects += self._end(session)
+        return effects
 
     def _expire(self, now: int) -> Effects:
         """End the sessions that are over, whether or not control is there to say so."""
@@ -171,7 +183,7 @@ class KmeElement(Element):
         session.credit = None
         session.refill = "the session is closed"
         self.store.close(session)
-        return [Commit(tuple(changes))]
+        return [committed(changes, (session,))]
 
     def _report(self, message: ReportSessions, sender: Address, now: int) -> Effects:
         held = tuple(
