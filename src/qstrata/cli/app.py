@@ -49,6 +49,7 @@ app.command("qstrata.cli.keys:keys", name="keys")
 app.command("qstrata.cli.pki:pki", name="pki")
 app.command("qstrata.cli.doctor:doctor", name="doctor")
 app.command("qstrata.cli.completion:completion", name="completion")
+app.command("qstrata.cli.rate:rate", name="rate")
 
 
 def run(words: Sequence[str]) -> int:
