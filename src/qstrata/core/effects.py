@@ -1,4 +1,4 @@
-"""What an element asks for when it has been called: messages, durable changes, wake-ups, notes.
+"""What an element asks for when it has been called: messages, durable changes, wake-ups, notes, work.
 
 An element returns effects and performs none. Where an effect ends later (a commit, a timer), it
 carries `then`: what to do at that instant, which again returns effects. If the node crashes in
@@ -87,6 +87,41 @@ class SetBearer(msgspec.Struct, frozen=True, gc=False):
     delay_ps: int | None = None
 
 
-Effect = Send | Commit | Timer | Note | SetBearer
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what is to be done off the loop, whole: a pure function of these fields and the code that does it.
+
+    `topic` is what its lateness is counted under; `limit_s` how long it may take by the clock.
+    """
+
+    topic: str
+    limit_s: float
+
+
+class WorkDone(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of work: `output`, or in `failure` why there is none.
+
+    `took_s` is what it took by the clock, for figures of speed alone; `late_ps` how long after its due
+    instant it came.
+    """
+
+    output: bytes = b""
+    failure: str = ""
+    took_s: float = 0.0
+    late_ps: int = 0
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Have work done off the loop and go on with what came of it at `due_ps`, never earlier.
+
+    Virtual time waits for it there; in real time what is not done by then is handed over when it is, and
+    counted as late.
+    """
+
+    work: Work
+    due_ps: int
+    then: "Callable[[WorkDone, int], Effects]"
+
+
+Effect = Send | Commit | Timer | Note | SetBearer | Job
 Effects = Sequence[Effect]
 Then = Callable[[int], Effects]

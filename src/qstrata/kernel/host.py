@@ -5,7 +5,21 @@ from functools import partial
 from typing import Any, Protocol
 
 from qstrata.core.address import Address
-from qstrata.core.effects import Commit, Drop, Effects, LogEntry, Note, Put, Send, SetBearer, Then, Timer
+from qstrata.core.effects import (
+    Commit,
+    Drop,
+    Effects,
+    Job,
+    LogEntry,
+    Note,
+    Put,
+    Send,
+    SetBearer,
+    Then,
+    Timer,
+    Work,
+    WorkDone,
+)
 from qstrata.core.errors import InternalError
 from qstrata.kernel.element import Element
 from qstrata.kernel.queue import EventQueue
@@ -18,6 +32,17 @@ class CommitExecutor(Protocol):
     """Make changes of a node durable, in order, and call `done` once they are."""
 
     def __call__(self, node: str, changes: Changes, done: Callable[[], None], now: int, /) -> None: ...
+
+
+class JobExecutor(Protocol):
+    """Have work done off the loop and call `done` with what came of it, at its due instant or later."""
+
+    def __call__(self, work: Work, due_ps: int, done: Callable[[WorkDone], None], /) -> None: ...
+
+
+def no_jobs(work: Work, due_ps: int, done: Callable[[WorkDone], None]) -> None:
+    """Be the executor of a host whose elements have no work done off the loop; InternalError."""
+    raise InternalError(f"{type(work).__name__} for {work.topic}: this host has no executor of jobs")
 
 
 class _Seat:
@@ -56,7 +81,8 @@ class Host:
 
     `send(handle, message, node, now)`, `commit(node, changes, done, now)`, `note(entry, now)` and
     `set_bearer(effect, now)` perform effects; `durable(node, changes, now)` is told what has become
-    durable, also after the node has crashed. An exception in an element goes to whoever runs the queue.
+    durable, also after the node has crashed; `job(work, due_ps, done)` has work done off the loop. An
+    exception in an element goes to whoever runs the queue.
     """
 
     def __init__(
@@ -67,6 +93,7 @@ class Host:
         note: Callable[[LogEntry, int], None],
         set_bearer: Callable[[SetBearer, int], None],
         durable: Callable[[str, Changes, int], None] | None = None,
+        job: JobExecutor = no_jobs,
     ) -> None:
         self._queue = queue
         self._send = send
@@ -74,6 +101,7 @@ class Host:
         self._note = note
         self._set_bearer = set_bearer
         self._durable = durable
+        self._job = job
         self._lives: dict[str, _Life] = {}
 
     def spawn(self, node: str, element: Element) -> None:
@@ -162,6 +190,8 @@ class Host:
                 self._commit(seat.node, effect.changes, done, now)
             elif isinstance(effect, Note):
                 self._note(effect.entry, now)
+            elif isinstance(effect, Job):
+                self._job(effect.work, effect.due_ps, partial(self._joined, seat, effect.then))
             else:
                 self._set_bearer(effect, now)
 
@@ -171,6 +201,13 @@ class Host:
             self._durable(seat.node, changes, queue.now)
         if then is not None and seat.alive:
             queue.push(queue.now, self._resume, seat, then)
+
+    def _joined(self, seat: _Seat, then: Callable[[WorkDone, int], Effects], done: WorkDone) -> None:
+        if seat.alive:
+            now = self._queue.now
+            effects = then(done, now)
+            if effects:
+                self._perform(seat, effects, now)
 
     def _resume(self, seat: _Seat, then: Then) -> None:
         if seat.alive:

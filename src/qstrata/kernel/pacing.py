@@ -154,10 +154,14 @@ class RealTimePacer:
     def _measure(self, event: Event, clock_ps: int) -> None:
         due_ps, _, _, arguments = event
         topic: str = getattr(arguments[0], "topic", "timer") if arguments else "timer"
+        self.count(topic, clock_ps - due_ps)
+
+    def count(self, topic: str, late_ps: int) -> None:
+        """Count something that came so many picoseconds of network time after its instant."""
         histogram = self._topics.get(topic)
         if histogram is None:
             histogram = self._topics[topic] = _Histogram()
-        histogram.add((clock_ps - due_ps) * self._rate.denominator // self._rate.numerator)
+        histogram.add(late_ps * self._rate.denominator // self._rate.numerator)
 
     def _turn(self) -> None:
         if self._running or self._failure is not None or self._stop is None or self._stop.is_set():
