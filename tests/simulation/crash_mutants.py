@@ -125,7 +125,7 @@ def _place_as_own(original: Any, self: Any, message: Any, sender: Any, now: int)
 
 
 def _fail_as_ready(original: Any, self: Any, transfer: Any, reason: str, now: int) -> Effects:
-    if transfer.request is not None:
+    if transfer.waiting is not None:
         return original(self, transfer, reason, now)  # type: ignore[no-any-return]
     changes = transfer.session.make_ready(transfer.header.sequence)
     transfer.session.ready.extend(transfer.header.key_ids)
@@ -155,9 +155,14 @@ def _hand_out_unnoted(original: Any, self: Any, *args: Any) -> Effects:
     return [Commit(commit.changes, lambda now: [e for e in commit.then(now) if not isinstance(e, Note)])]
 
 
+def _kept(key: Any) -> Any:
+    return msgspec.structs.replace(key, bits=KeyMaterial(key.bits.reveal()))
+
+
 def _keep_after_enc(original: Any, self: Any, mine: Any, keys: Any, verb: str, *args: Any) -> Effects:
+    saved = [_kept(key) for key in keys]
     effects = original(self, mine, keys, verb, *args)
-    for key in keys if verb == "enc" else ():
+    for key in saved if verb == "enc" else ():
         if key.sequence in mine.live and not getattr(mine, "kept", False):
             mine.kept = True
             mine.live[key.sequence] += 1
@@ -168,8 +173,9 @@ def _keep_after_enc(original: Any, self: Any, mine: Any, keys: Any, verb: str, *
 
 
 def _keep_after_dec(original: Any, self: Any, mine: Any, keys: Any, verb: str, *args: Any) -> Effects:
+    saved = [_kept(key) for key in keys]
     effects = original(self, mine, keys, verb, *args)
-    for key in keys if verb == "dec" else ():
+    for key in saved if verb == "dec" else ():
         mine.keys[key.key_id] = key
         mine.from_peer.setdefault(key.sequence, []).append(key.key_id)
     return effects  # type: ignore[no-any-return]

@@ -144,6 +144,7 @@ class SessionRecord(Record, frozen=True, kw_only=True):
     `peer_site` the site of the peer's KME (this site when both SAEs are attached here),
     `size_bits` the size of its keys, `depth` the keys of this KME's own half, `valid_until_ps` the end.
     Each SAE is granted `request_rate_keys_per_s`, at most `burst_keys` at once; a rate of 0 bounds nothing.
+    `rate_keys_per_s` is what each of its KMEs makes at most, 0 where control has not said so.
     """
 
     kind: ClassVar[str] = "session"
@@ -159,6 +160,7 @@ class SessionRecord(Record, frozen=True, kw_only=True):
     closed: bool = False
     request_rate_keys_per_s: float = 0.0
     burst_keys: int = 0
+    rate_keys_per_s: float = 0.0
 
     @property
     def key(self) -> str:
@@ -239,11 +241,12 @@ class KeyState(enum.Enum):
 
 
 class KeyRecord(Record, frozen=True, kw_only=True):
-    """One pooled key at one KME; `bits` are gone once it is delivered to all SAEs named here, or dead.
+    """One pooled key of a session at one KME; `bits` are gone once it is delivered to its SAEs, or dead.
 
     `own` says that this KME drew it and alone hands it out by `enc`; the other only by `dec`.
     `position` counts the keys before it in its batch. `delivered_to` are the SAEs that have it from
-    this KME.
+    this KME. A `shared` key is one of several copies under the same id, one a slave SAE, each in the
+    session of its slave.
     """
 
     kind: ClassVar[str] = "key"
@@ -258,11 +261,12 @@ class KeyRecord(Record, frozen=True, kw_only=True):
     state: KeyState
     bits: KeyMaterial | None
     delivered_to: tuple[str, ...] = ()
+    shared: bool = False
 
     @property
     def key(self) -> str:
-        """Return the key's id."""
-        return self.key_id
+        """Return the key's id; of a shared key `id/session`, for a KME may hold several copies."""
+        return f"{self.key_id}/{self.session}" if self.shared else self.key_id
 
     @property
     def logged(self) -> tuple[int | str, ...]:

@@ -36,13 +36,17 @@ class AskStatus(_Request, frozen=True, gc=False):
 
 
 class EncKeys(_Request, frozen=True, gc=False):
-    """Ask for `number` new keys to share with `peer`; `size_bits` 0 means the session's size."""
+    """Ask for `number` new keys to share with `peer`; `size_bits` 0 means the session's size.
+
+    Each SAE in `also` gets copies of the same keys.
+    """
 
     request: int
     sae: str
     peer: str
     number: int
     size_bits: int
+    also: tuple[str, ...] = ()
 
 
 class DecKeys(_Request, frozen=True, gc=False):

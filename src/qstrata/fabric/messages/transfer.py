@@ -26,7 +26,7 @@ class TransferHeader(msgspec.Struct, frozen=True):
 
     `transfer` names the transfer in the whole network, `sequence` counts the batches of the
     session's `owner` site, `void` lists earlier sequences of that owner that are destroyed.
-    A header without key ids only carries the void list.
+    A header without key ids only carries the void list. `shared` keys have copies in other sessions.
     """
 
     transfer: str
@@ -39,6 +39,7 @@ class TransferHeader(msgspec.Struct, frozen=True):
     valid_until_ps: int
     deadline_ps: int
     void: tuple[int, ...] = ()
+    shared: bool = False
 
 
 class TransferRequest(_FromKme, frozen=True, gc=False):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from qstrata.core.address import Address
-from qstrata.core.effects import Commit, Drop, Effects, Note, Put, Send
+from qstrata.core.effects import Drop, Effects, Note, Put, Send
 from qstrata.core.secrets import KeyMaterial
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.log import Answered
@@ -25,9 +25,10 @@ from qstrata.fabric.messages.delivery import (
 )
 from qstrata.planes.places import kme_name
 from qstrata.store.records import KeyRecord, KeyState
-from qstrata.strata.service.resource.keystore import KeyStore, KmeFigures
+from qstrata.strata.service.resource.keystore import KeyStore, KmeFigures, committed
+from qstrata.strata.service.resource.order import Copies, Order
 from qstrata.strata.service.resource.refill import Refill
-from qstrata.strata.service.resource.session import FULL, Session
+from qstrata.strata.service.resource.session import Session
 
 NOT_FOUND = "one or more keys specified are not found on KME"
 """ETSI GS QKD 014 V1.1.1, 6.4."""
@@ -39,7 +40,6 @@ class Delivery:
     def __init__(self, store: KeyStore, refill: Refill) -> None:
         self._store = store
         self._refill = refill
-        refill.deliver = self._on_demand
 
     def status(self, message: AskStatus, sender: Address, now: int) -> Effects:
         """Answer how a pair stands; an allowed pair without a session has an empty one."""
@@ -66,8 +66,11 @@ class Delivery:
     def enc(self, message: EncKeys, sender: Address, now: int) -> Effects:
         """Hand out new keys for a pair: own keys that are ready at both KMEs.
 
-        Keys of another size, or more of them than are ever stored, are made while the SAE waits.
+        Keys of another size, more of them than are ever stored, or keys for several slave SAEs are made
+        while the SAE waits.
         """
+        if message.also:
+            return self._for_several(message, sender, now)
         refusal = self._not_allowed(message.sae, message.peer) or self._out_of_range(message)
         if refusal is not None:
             return self._refuse(message.request, sender, *refusal)
@@ -81,10 +84,7 @@ class Delivery:
         if limited is not None:
             return [Send(self._store.port.bind(sender), limited)]
         if size_bits != session.record.size_bits or message.number > session.record.depth:
-            asked = msgspec.structs.replace(message, size_bits=size_bits)
-            if session.is_local:
-                return self._local_on_demand(session, asked, sender, now)
-            return self._refill.on_demand(session, asked, sender, now)
+            return self._order((session,), message, sender, now)
         if len(session.ready) < message.number:
             return self._refuse_short(session, message, sender, now)
         session.grant(message.sae, weight, now)
@@ -94,12 +94,35 @@ class Delivery:
             *self._refill.consider(session, now),
         ]
 
+    def _for_several(self, message: EncKeys, sender: Address, now: int) -> Effects:
+        refusal = self._wrong_slaves(message) or self._out_of_range(message)
+        if refusal is not None:
+            return self._refuse(message.request, sender, *refusal)
+        sessions: list[Session] = []
+        for slave in (message.peer, *message.also):
+            session = self._open_session(message.sae, slave, now)
+            if session is None:
+                text = f"no session with {slave} is open yet"
+                return self._refuse(message.request, sender, Fault.NO_SESSION, text)
+            sessions.append(session)
+        size_bits = message.size_bits or sessions[0].record.size_bits
+        for session in sessions:
+            limited = self._limited(session, message, session.weight(message.number, size_bits), now)
+            if limited is not None:
+                return [Send(self._store.port.bind(sender), limited)]
+        return self._order(sessions, message, sender, now)
+
+    def _order(self, sessions: Sequence[Session], message: EncKeys, sender: Address, now: int) -> Effects:
+        asked = msgspec.structs.replace(message, size_bits=message.size_bits or sessions[0].record.size_bits)
+        order = Order(self._store, self._refill, self._hand_out_copies, sessions, asked, sender)
+        return order.start(now)
+
     def dec(self, message: DecKeys, sender: Address, now: int) -> Effects:
         """Hand out the keys of these ids to the SAE that they were made for: all or none."""
         refusal = self._unknown(message.sae)
         if refusal is not None:
             return self._refuse(message.request, sender, *refusal)
-        found = [self._find(key_id) for key_id in message.key_ids]
+        found = [self._find(key_id, message.sae) for key_id in message.key_ids]
         for session, key in found:
             if session is not None and key is not None and not _may_fetch(session, key, message.sae):
                 text = "the keys were not made for this SAE"
@@ -115,9 +138,15 @@ class Delivery:
             return self._refuse(message.request, sender, Fault.BAD_REQUEST, NOT_FOUND)
         return self._hand_out(holder, keys, "dec", message.request, message.sae, sender)
 
-    def _find(self, key_id: str) -> tuple[Session | None, KeyRecord | None]:
+    def _find(self, key_id: str, sae: str) -> tuple[Session | None, KeyRecord | None]:
+        """Return a key with its session; of several copies that which this SAE may fetch, if there is one."""
         session = self._store.session_of.get(key_id)
-        return session, session.find(key_id) if session is not None else None
+        key = session.find(key_id) if session is not None else None
+        for other in self._store.copies.get(key_id, ()):
+            copy = other.find(key_id)
+            if copy is not None and _may_fetch(other, copy, sae):
+                return other, copy
+        return session, key
 
     def _hand_out(
         self,
@@ -127,15 +156,12 @@ class Delivery:
         request: int,
         sae: str,
         sender: Address,
+        before: Sequence[Put | Drop] = (),
     ) -> Effects:
-        changes: list[Put | Drop] = []
+        changes: list[Put | Drop] = [*before]
         delivered = tuple(DeliveredKey(key.key_id, _copy(key)) for key in keys)
         for key in keys:
-            holder = self._store.session_of[key.key_id]
-            if holder.is_local and not key.delivered_to:
-                changes += holder.hand_out_in_part(key, sae)
-            else:
-                changes += holder.finish(key, KeyState.DELIVERED, (*key.delivered_to, sae))
+            changes += _marked(self._store.sessions[key.session], key, sae)
         answer = Send(self._store.port.bind(sender), KeysDelivered(request, delivered))
         notes = [Note(Answered(self._store.site, sae, verb, key.key_id)) for key in keys]
         last_ps = min(key.valid_until_ps for key in keys)
@@ -145,28 +171,21 @@ class Delivery:
                 return self._refuse(request, sender, Fault.BAD_REQUEST, NOT_FOUND)
             return [*notes, answer]
 
-        return [Commit((*changes, *self._store.prune(session)), durable)]
+        holders = [self._store.sessions[name] for name in dict.fromkeys(key.session for key in keys)]
+        return [committed((*changes, *self._store.prune(session)), holders, durable)]
 
-    def _on_demand(
-        self, session: Session, key_ids: tuple[str, ...], request: EncKeys, sender: Address, now: int
+    def _hand_out_copies(
+        self, copies: Copies, before: Sequence[Put | Drop], request: EncKeys, sender: Address
     ) -> Effects:
-        keys = [session.keys[key_id] for key_id in key_ids]
-        return self._hand_out(session, keys, "enc", request.request, request.sae, sender)
-
-    def _local_on_demand(self, session: Session, message: EncKeys, sender: Address, now: int) -> Effects:
-        if session.unfetched() + message.number > self._store.figures.stored_max:
-            return self._refuse(message.request, sender, Fault.UNAVAILABLE, FULL)
-        session.grant(message.sae, session.weight(message.number, message.size_bits), now)
-        keys = self._refill.draw(session, message.number, message.size_bits)
-        sequence = session.mark.next_sequence
-        changes = session.reserve(keys)
-        session.live[sequence] = len(keys)
-        notes = self._store.hold(session, keys)
-        return [
-            *notes,
-            Commit(tuple(changes)),
-            *self._hand_out(session, keys, "enc", message.request, message.sae, sender),
-        ]
+        """Hand keys out to their master, of which each slave has a copy in its session with the master."""
+        (first, keys), *others = copies
+        changes = [*before]
+        for session, of_slave in others:
+            for key in of_slave:
+                changes += _marked(session, key, request.sae)
+            changes += self._store.prune(session)
+        given = self._hand_out(first, keys, "enc", request.request, request.sae, sender, changes)
+        return given
 
     def _unknown(self, sae: str) -> tuple[Fault, str] | None:
         if self._store.registry_serial < 0:
@@ -184,6 +203,18 @@ class Delivery:
             return Fault.BAD_REQUEST, "the other SAE is not known"
         if peer not in self._store.saes[sae].peers:
             return Fault.UNAUTHORIZED, "policy does not let these SAEs share keys"
+        return None
+
+    def _wrong_slaves(self, message: EncKeys) -> tuple[Fault, str] | None:
+        for slave in (message.peer, *message.also):
+            refusal = self._not_allowed(message.sae, slave) if slave != message.sae else None
+            if refusal is not None:
+                return refusal
+        if message.sae in message.also:
+            return Fault.BAD_REQUEST, "the SAE that asks is no additional slave SAE of its own"
+        slaves, most = frozenset((message.peer, *message.also)), self._store.figures.sae_ids_max
+        if len(slaves) <= len(message.also) or len(message.also) > most:
+            return Fault.BAD_REQUEST, f"there shall be at most {most} additional slave SAEs, each named once"
         return None
 
     def _out_of_range(self, message: EncKeys) -> tuple[Fault, str] | None:
@@ -253,12 +284,19 @@ def _copy(key: KeyRecord) -> KeyMaterial:
     return KeyMaterial(key.bits.reveal() if key.bits is not None else b"")
 
 
+def _marked(session: Session, key: KeyRecord, sae: str) -> list[Put | Drop]:
+    """Mark a key as given to an SAE: wholly, but for the first of two SAEs of this KME."""
+    if session.is_local and not key.delivered_to:
+        return session.hand_out_in_part(key, sae)
+    return session.finish(key, KeyState.DELIVERED, (*key.delivered_to, sae))
+
+
 def _may_fetch(session: Session, key: KeyRecord, sae: str) -> bool:
-    """Say whether this SAE is the slave of a key: never the one that got it by `enc`."""
+    """Say whether this SAE is the slave of a key: the one that got it by `enc` only if paired with itself."""
+    record = session.record
     if session.is_local:
-        return sae in (session.record.local, session.record.peer) and (
-            sae not in key.delivered_to[:1] or not key.delivered_to
-        )
+        is_slave = sae not in key.delivered_to[:1] or record.local == record.peer
+        return is_slave and sae in (record.local, record.peer)
     return not key.own and sae == session.record.local
 
 

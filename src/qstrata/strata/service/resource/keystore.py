@@ -1,11 +1,11 @@
 """What the parts of one KME share: its registry, its sessions, its way to the relay and to control."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from qstrata.core.address import Address, End
-from qstrata.core.effects import Drop, Effects, Note, Put, Record
+from qstrata.core.effects import Commit, Drop, Effects, Note, Put, Record
 from qstrata.core.randomness import RandomSource
 from qstrata.core.time import PS_PER_MS, PS_PER_S
 from qstrata.fabric.log import KeyHeld
@@ -31,6 +31,8 @@ class KmeFigures(msgspec.Struct, frozen=True):
     A batch starts when `batch_keys_min` or half of the depth is missing, or anything at all `top_up_ps` after
     the last. A failed one has cost link key: the next rests, `retry_ps` doubled by each failure, at most
     `rest_max_ps`; it has `probe_keys` at most and goes alone.
+    A session lives at most `session_life_max_s` and is made at most `session_rate_max_keys_per_s`, None: as
+    negotiated; without `transit` the sessions of other sites may not pass.
     """
 
     batch_keys: int = 32
@@ -44,10 +46,14 @@ class KmeFigures(msgspec.Struct, frozen=True):
     transfers_max: int = 2
     closed_kept: int = 64
     keys_per_request_max: int = 128
+    sae_ids_max: int = 8
     key_size_min: int = 64
     key_size_max: int = 8192
     stored_max: int = 100_000
     finished_kept: int = 100_000
+    session_life_max_s: int | None = None
+    session_rate_max_keys_per_s: float | None = None
+    transit: bool = True
 
 
 class KeyStore:
@@ -74,6 +80,7 @@ class KeyStore:
         self.sessions: dict[str, Session] = {}
         self.pairs: dict[tuple[str, str], Session] = {}
         self.session_of: dict[str, Session] = {}
+        self.copies: dict[str, list[Session]] = {}
         self.burnt: list[Put | Drop] = []
         by_session: dict[str, list[Record]] = {}
         for record in records:
@@ -102,7 +109,7 @@ class KeyStore:
         record = session.record
         self.sessions[record.session] = session
         for key_id in (*session.keys, *session.ended):
-            self.session_of[key_id] = session
+            self._index(key_id, session)
         if not record.closed:
             self.pairs[(record.local, record.peer)] = session
             if session.is_local:
@@ -116,7 +123,7 @@ class KeyStore:
     def hold(self, session: Session, keys: Sequence[KeyRecord]) -> Effects:
         """Index new keys; returns the log entries that say what is held."""
         for key in keys:
-            self.session_of[key.key_id] = session
+            self._index(key.key_id, session)
         return [
             Note(
                 KeyHeld(
@@ -152,5 +159,34 @@ class KeyStore:
         changes = session.prune(kept)
         for change in changes:
             if isinstance(change, Drop):
-                self.session_of.pop(change.key, None)
+                self._forget_key(change.key.partition("/")[0], session)
         return changes
+
+    def _index(self, key_id: str, session: Session) -> None:
+        if self.session_of.setdefault(key_id, session) is not session:
+            self.copies.setdefault(key_id, []).append(session)
+
+    def _forget_key(self, key_id: str, session: Session) -> None:
+        others = self.copies.pop(key_id, [])
+        left = [held for held in (self.session_of.pop(key_id), *others) if held is not session]
+        for held in left:
+            self._index(key_id, held)
+
+
+def committed(
+    changes: Sequence[Put | Drop], sessions: Sequence[Session], then: Callable[[int], Effects] | None = None
+) -> Commit:
+    """Commit changes, and wipe the bits of keys that these sessions have ended once that is durable.
+
+    What was to be written of these keys before has then been written, for commits of a node keep their order.
+    """
+    spent = [bits for session in sessions for bits in session.spent]
+    for session in sessions:
+        session.spent = []
+
+    def durable(now: int) -> Effects:
+        for bits in spent:
+            bits.wipe()
+        return then(now) if then is not None else ()
+
+    return Commit(tuple(changes), durable)

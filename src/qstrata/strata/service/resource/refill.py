@@ -1,6 +1,7 @@
 """The refill loop of a KME: draw keys, have them relayed, know them ready, or destroy them."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -8,7 +9,6 @@ from qstrata.core.address import Address
 from qstrata.core.effects import Commit, Drop, Effect, Effects, Handle, Put, Send, Timer
 from qstrata.core.randomness import UUID_BYTES, uuid_of
 from qstrata.core.secrets import KeyMaterial
-from qstrata.fabric.messages.delivery import EncKeys, Fault, RequestRefused
 from qstrata.fabric.messages.service_control import CreditWanted
 from qstrata.fabric.messages.transfer import (
     Placed,
@@ -19,19 +19,26 @@ from qstrata.fabric.messages.transfer import (
     TransferSettled,
 )
 from qstrata.store.records import BatchState, KeyRecord, KeyState, SessionMark
-from qstrata.strata.service.resource.keystore import KeyStore
+from qstrata.strata.service.resource.keystore import KeyStore, committed
 from qstrata.strata.service.resource.session import FULL, Session
 
 VOIDS_PER_TRANSFER = 256
 
-DeliverOnDemand = Callable[[Session, tuple[str, ...], EncKeys, Address, int], Effects]
-"""Hand keys out to the SAE that has waited for them: session, key ids, request, sender, now."""
+
+class Waiting(Protocol):
+    """Who waits for a batch: told once that it is placed, or that it has failed and is void."""
+
+    def placed(self, transfer: "Transfer", now: int) -> Effects:
+        """Go on: the batch is durable at the far KME, and reserved here until it is made ready."""
+
+    def failed(self, transfer: "Transfer", reason: str, now: int) -> Effects:
+        """Give up: the batch is void, or its session has ended."""
 
 
 class Transfer:
-    """A batch on its way: `asked` once the relay may have it, `request` when an SAE waits for it."""
+    """A batch on its way; `waiting` when an SAE waits for it."""
 
-    __slots__ = ("deadline_ps", "drawn_ps", "header", "request", "retry_ps", "sender", "session")
+    __slots__ = ("deadline_ps", "drawn_ps", "header", "retry_ps", "session", "waiting")
 
     def __init__(self, session: Session, header: TransferHeader, now: int) -> None:
         self.session = session
@@ -39,8 +46,7 @@ class Transfer:
         self.drawn_ps = now
         self.deadline_ps = header.deadline_ps
         self.retry_ps = 0
-        self.request: EncKeys | None = None
-        self.sender: Address | None = None
+        self.waiting: Waiting | None = None
 
 
 class Refill:
@@ -51,7 +57,6 @@ class Refill:
         self._controller = controller
         self._transfers: dict[str, Transfer] = {}
         self._refused: dict[str, Transfer] = {}
-        self.deliver: DeliverOnDemand | None = None
 
     def tick(self, now: int) -> Effects:
         """Refill what is below depth, retry what the relay refused, give up what is overdue."""
@@ -89,29 +94,22 @@ class Refill:
         wanted = min(missing, largest, credit.available(now))
         if wanted >= min(largest, self._smallest(session, now)):
             credit.spend(wanted, now)
-            return [*effects, *self._start(session, wanted, record.size_bits, now)]
+            return [*effects, *self._start(session, wanted, now)]
         if session.void and not self._under_way(session):
-            return [*effects, *self._start(session, 0, record.size_bits, now)]
+            return [*effects, *self._start(session, 0, now)]
         return effects
 
-    def on_demand(self, session: Session, message: EncKeys, sender: Address, now: int) -> Effects:
-        """Relay keys of another size for a waiting SAE; the answer comes when the far KME has them."""
+    def renew(self, session: Session, now: int) -> Effects:
+        """Ask for more credit, unless that was asked for just now."""
         credit = session.credit
-        weight = session.weight(message.number, message.size_bits)
-        if credit is None or credit.left_keys < weight:
-            return [
-                self._refuse(message, sender, f"the session has no credit for this now: {session.refill}")
-            ]
-        credit.spend(weight, now)
-        session.grant(message.sae, weight, now)
-        return self._start(session, message.number, message.size_bits, now, message, sender)
-
-    def _renew(self, session: Session, now: int) -> Effects:
-        credit = session.credit
-        if credit is None or not credit.half_used or now - session.wanted_ps < self._store.figures.retry_ps:
+        if credit is None or now - session.wanted_ps < self._store.figures.retry_ps:
             return []
         session.wanted_ps = now
         return [Send(self._controller, CreditWanted(self._store.site, session.record.session, credit.serial))]
+
+    def _renew(self, session: Session, now: int) -> Effects:
+        credit = session.credit
+        return self.renew(session, now) if credit is not None and credit.half_used else []
 
     def _next_refused(self) -> list[Transfer]:
         """Return the lowest refused batch of each session that has nothing under way."""
@@ -167,25 +165,26 @@ class Refill:
         if is_full:
             return []
         keys = self.draw(session, missing, session.record.size_bits)
-        sequence = session.mark.next_sequence
         changes = session.reserve(keys)
-        session.live[sequence] = len(keys)
         notes = self._store.hold(session, keys)
         session.ready.extend(key.key_id for key in keys)
         return [*notes, Commit(tuple(changes))]
 
-    def _start(
+    def _start(self, session: Session, number: int, now: int) -> Effects:
+        size_bits = session.record.size_bits
+        return self.send(session, self.draw(session, number, size_bits), size_bits, now)[1]
+
+    def send(
         self,
         session: Session,
-        number: int,
+        keys: Sequence[KeyRecord],
         size_bits: int,
         now: int,
-        request: EncKeys | None = None,
-        sender: Address | None = None,
-    ) -> Effects:
+        waiting: Waiting | None = None,
+    ) -> tuple[Transfer, Effects]:
+        """Reserve keys as the session's next batch, and have it relayed; credit is the caller's matter."""
         record, credit, store = session.record, session.credit, self._store
         session.started_ps = now
-        keys = self.draw(session, number, size_bits)
         sequence = session.mark.next_sequence
         changes = session.reserve(keys)
         notes = store.hold(session, keys)
@@ -200,12 +199,17 @@ class Refill:
             valid_until_ps=record.valid_until_ps,
             deadline_ps=now + store.figures.transfer_timeout_ps,
             void=tuple(session.void)[:VOIDS_PER_TRANSFER],
+            shared=any(key.shared for key in keys),
         )
         transfer = Transfer(session, header, now)
-        transfer.request, transfer.sender = request, sender
+        transfer.waiting = waiting
         self._transfers[header.transfer] = transfer
         ask = self._ask(transfer)
-        return [*notes, Commit((*changes, *store.prune(session)), lambda now: ask)]
+        return transfer, [*notes, Commit((*changes, *store.prune(session)), lambda now: ask)]
+
+    def withdraw(self, transfer: Transfer) -> None:
+        """Let a batch go that nobody waits for any more: an answer to it is not heard."""
+        self._transfers.pop(transfer.header.transfer, None)
 
     def _ask(self, transfer: Transfer) -> Effects:
         keys = [transfer.session.keys.get(key_id) for key_id in transfer.header.key_ids]
@@ -223,7 +227,7 @@ class Refill:
         transfer.session.refill = message.reason
         figures = self._store.figures
         late = now - transfer.drawn_ps >= figures.transfer_timeout_ps
-        if transfer.request is not None or (late and len(transfer.header.key_ids) > figures.probe_keys):
+        if transfer.waiting is not None or (late and len(transfer.header.key_ids) > figures.probe_keys):
             return self._fail(transfer, message.reason, now)
         transfer.retry_ps = now + self._store.figures.retry_ps
         self._refused[message.transfer] = transfer
@@ -258,13 +262,15 @@ class Refill:
         if not message.placed or session.record.closed:
             return self._fail(transfer, message.reason, now)
         session.refill, session.rest_ps = "", 0
-        changes = [*session.make_ready(header.sequence), *session.forget_void(header.void)]
+        told = session.forget_void(header.void)
+        if transfer.waiting is not None:
+            known = [Commit(tuple(told))] if told else []
+            return [*known, *transfer.waiting.placed(transfer, now)]
+        changes = [*session.make_ready(header.sequence), *told]
 
         def ready(now: int) -> Effects:
             if session.record.closed:
-                return self._fail(transfer, message.reason, now)
-            if transfer.request is not None and transfer.sender is not None and self.deliver is not None:
-                return self.deliver(session, header.key_ids, transfer.request, transfer.sender, now)
+                return []
             session.ready.extend(header.key_ids)
             return self.consider(session, now)
 
@@ -279,15 +285,10 @@ class Refill:
             session.refill = reason
             session.rest_ps = min(max(2 * session.rest_ps, figures.retry_ps), figures.rest_max_ps)
             session.rests_until_ps = now + session.rest_ps
-            effects.append(Commit(tuple(session.make_void(transfer.header.sequence))))
-        if transfer.request is not None and transfer.sender is not None:
-            text = f"the keys were not relayed: {reason}"
-            effects.append(self._refuse(transfer.request, transfer.sender, text))
+            effects.append(committed(session.make_void(transfer.header.sequence), (session,)))
+        if transfer.waiting is not None:
+            effects += transfer.waiting.failed(transfer, reason, now)
         return effects
-
-    def _refuse(self, request: EncKeys, sender: Address, text: str) -> Send:
-        refusal = RequestRefused(request.request, Fault.UNAVAILABLE, text)
-        return Send(self._store.port.bind(sender), refusal)
 
     def place(self, message: Placement, sender: Address, now: int) -> Effects:
         """Take the peer's batch in, durably, and say so; a number seen before is not taken again."""
@@ -304,7 +305,7 @@ class Refill:
         changes += [session.add(key) for key in keys]
         notes = store.hold(session, keys)
         answer = Send(store.relay, Placed(header.transfer, True, ""))
-        return [*notes, Commit((*changes, *store.prune(session)), lambda now: [answer])]
+        return [*notes, committed((*changes, *store.prune(session)), (session,), lambda now: [answer])]
 
 
 def _refusal(session: Session | None, header: TransferHeader, bits: int, now: int) -> str:
@@ -336,6 +337,7 @@ def _placed_keys(header: TransferHeader, bits: bytes) -> list[KeyRecord]:
             valid_until_ps=header.valid_until_ps,
             state=KeyState.POOLED,
             bits=KeyMaterial(bits[index * size : (index + 1) * size]),
+            shared=header.shared,
         )
         for index, key_id in enumerate(header.key_ids)
     ]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from qstrata.core.effects import Drop, Put, Record
+from qstrata.core.secrets import KeyMaterial
 from qstrata.core.time import PS_PER_S
 from qstrata.planes.token_bucket import TokenBucket, token_bucket
 from qstrata.store.records import (
@@ -24,6 +25,7 @@ from qstrata.store.records import (
 )
 
 FULL = "all the keys that may be stored for these SAEs wait to be fetched"
+NO_PATH_YET = "waits for a path"
 DEAD = (KeyState.DESTROYED, KeyState.EXPIRED, KeyState.QUARANTINED)
 
 
@@ -64,13 +66,14 @@ class Session:
         self.void: dict[int, None] = {}
         self.from_peer: dict[int, list[str]] = {}
         self.credit: Credit | None = None
-        self.refill = "" if self.is_local else "waits for a path"
+        self.refill = "" if self.is_local else NO_PATH_YET
         self.keys: dict[str, KeyRecord] = {}
         self.ended: dict[str, KeyRecord] = {}
         self.totals = KeyTotals(session=record.session)
         self.ended_keys: Counter[KeyState] = Counter()
         self.ended_bits: Counter[KeyState] = Counter()
         self.generated_bits = 0
+        self.spent: list[KeyMaterial] = []
         self.wanted_ps = -PS_PER_S
         self.rest_ps = 0
         self.rests_until_ps = 0
@@ -169,6 +172,8 @@ class Session:
             state=state,
         )
         self.batches[sequence] = batch
+        if self.is_local:
+            self.live[sequence] = len(keys)
         return [Put(self.mark), Put(batch), *(self.add(key) for key in keys)]
 
     def make_ready(self, sequence: int) -> list[Put | Drop]:
@@ -220,8 +225,10 @@ class Session:
         return changes
 
     def finish(self, key: KeyRecord, state: KeyState, delivered_to: tuple[str, ...]) -> list[Put | Drop]:
-        """Bring a key to an end state: its bits go; returns the rows to commit."""
+        """Bring a key to an end state: its bits go, once that is durable; returns the rows to commit."""
         ended = msgspec.structs.replace(key, state=state, bits=None, delivered_to=delivered_to)
+        if key.bits is not None:
+            self.spent.append(key.bits)
         del self.keys[key.key_id]
         self._end(ended)
         changes: list[Put | Drop] = [Put(ended)]
@@ -264,7 +271,7 @@ class Session:
                 destroyed=totals.destroyed + (bits if key.state == KeyState.DESTROYED else 0),
                 expired=totals.expired + (bits if key.state == KeyState.EXPIRED else 0),
             )
-            changes.append(Drop(KeyRecord.kind, key.key_id))
+            changes.append(Drop(KeyRecord.kind, key.key))
         if changes:
             changes.append(Put(self.totals))
         return changes
