@@ -1,9 +1,10 @@
-"""`python -m benchmarks [--json] [--hours H]`: measure, and print a table or JSON."""
+"""`python -m benchmarks [MEASURE ...] [--json] [--hours H]`: measure, and print a table or JSON."""
 
 import argparse
 import os
 import platform
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,6 +12,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measures import Figure, fabric, kernel, store, virtual_hours
+from benchmarks.postprocessing import postprocessing
+
+MEASURES: dict[str, Callable[[float], list[Figure]]] = {
+    "kernel": lambda _: kernel(),
+    "fabric": lambda _: fabric(),
+    "store": lambda _: store(),
+    "madrid": virtual_hours,
+    "postprocessing": lambda _: postprocessing(),
+}
+"""What can be measured, given the virtual hours of Madrid."""
 
 
 def machine() -> dict[str, Any]:
@@ -37,11 +48,14 @@ def show(figures: list[Figure], before: dict[str, Any], after: dict[str, Any]) -
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the speed of qstrata.")
+    parser.add_argument("measure", nargs="*", help=f"what to measure, of {', '.join(MEASURES)} (default all)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--hours", type=float, default=6.0, help="virtual hours of Madrid (default 6)")
     given = parser.parse_args()
+    if unknown := [name for name in given.measure if name not in MEASURES]:
+        parser.error(f"nothing is called {unknown[0]}: choose of {', '.join(MEASURES)}")
     before = machine()
-    figures = [*kernel(), *fabric(), *store(), *virtual_hours(given.hours)]
+    figures = [figure for name in given.measure or MEASURES for figure in MEASURES[name](given.hours)]
     after = machine()
     if given.json:
         document = {"before": before, "after": after, "figures": figures}

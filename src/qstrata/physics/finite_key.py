@@ -77,6 +77,21 @@ def key_length_bits(counts: Counts | ExpectedCounts, parameters: LinkParameters)
     )
 
 
+def secret_length_bits(
+    counts: Counts | ExpectedCounts, parameters: LinkParameters, disclosed_bits: int
+) -> int:
+    """Return the length of the secret key of a block of which `disclosed_bits` >= 0 were really told.
+
+    As `key_length_bits`, with the parities and the hash that the ends told in place of the expected
+    leakage and of the term of eps_cor: a hash of more than log2(2/eps_cor) bits keeps eps_cor. The errors
+    of the key basis are not read. From 0 to the size of the raw key.
+    """
+    bounds = _bounds(counts, parameters, finite=True)
+    security_bits = 6.0 * math.log2(FAILURE_TERMS / parameters.eps_sec)
+    unknown_bits = bounds.secret_bits + bounds.leakage
+    return max(0, math.floor(unknown_bits - disclosed_bits - security_bits))
+
+
 def asymptotic_length_rate(parameters: LinkParameters) -> float:
     """Return the limit of `key_length_bits` per pulse for a block without end, >= 0.
 

@@ -1,0 +1,1 @@
+"""Post-processing of raw key: sifting, Cascade, verification, privacy amplification, authentication."""

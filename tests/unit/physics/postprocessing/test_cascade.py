@@ -1,0 +1,151 @@
+import os
+import subprocess
+import sys
+from hashlib import blake2b
+
+import numpy as np
+import pytest
+
+from qstrata.core.errors import InputError
+from qstrata.core.randomness import stream
+from qstrata.physics.decoy_bb84 import binary_entropy
+from qstrata.physics.postprocessing.cascade import (
+    FRAME_BITS_MAX,
+    ErrorFinder,
+    ParityTeller,
+    block_sizes,
+    frame_lengths,
+)
+
+
+def a_pair(bits, errors, seed=1):
+    draws = stream(seed, "test of cascade")
+    sent = draws.integers(0, 2, bits, dtype=np.uint8)
+    wrong = np.zeros(bits, dtype=np.uint8)
+    wrong[draws.permutation(bits)[:errors]] = 1
+    return sent, sent ^ wrong
+
+
+def reconcile(sent, received, qber, seed=1):
+    teller, finder = ParityTeller(sent, seed), ErrorFinder(received, seed, qber)
+    while len(questions := finder.ask()):
+        finder.take(teller.answer(questions))
+    return teller, finder
+
+
+@pytest.mark.parametrize(("qber", "bound"), [(0.005, 1.15), (0.01, 1.1), (0.03, 1.08), (0.08, 1.12)])
+def test_a_frame_is_corrected_near_the_shannon_limit_and_never_below_it(qber, bound):
+    bits = 100_000
+    errors = round(qber * bits)
+    sent, received = a_pair(bits, errors)
+    teller, finder = reconcile(sent, received, qber)
+    assert finder.done
+    assert np.array_equal(finder.bits, sent)
+    assert finder.corrected_bits == errors
+    assert teller.told_bits == finder.asked_bits
+    limit = bits * binary_entropy(errors / bits)
+    assert limit <= teller.told_bits <= bound * limit
+
+
+def test_forty_frames_of_a_hundred_thousand_bits_are_all_corrected_at_three_per_cent():
+    told = []
+    for seed in range(40):
+        sent, received = a_pair(100_000, 3_000, seed)
+        teller, finder = reconcile(sent, received, 0.03, seed)
+        assert np.array_equal(finder.bits, sent), seed
+        told.append(teller.told_bits)
+    assert max(told) <= 1.15 * 100_000 * binary_entropy(0.03)
+
+
+def test_a_wrong_guess_of_the_error_rate_costs_parities_but_not_the_key():
+    sent, received = a_pair(50_000, 1_500)
+    for guess in (0.003, 0.2):
+        assert np.array_equal(reconcile(sent, received, guess)[1].bits, sent)
+
+
+def test_equal_strings_tell_a_parity_per_block_and_stay_as_they_are():
+    sent, received = a_pair(10_000, 0)
+    teller, finder = reconcile(sent, received, 0.03)
+    assert np.array_equal(finder.bits, sent)
+    blocks = [-(-10_000 // size) for size in block_sizes(10_000, 0.03)]
+    # The last block of every pass but the first follows from the parity of the whole string.
+    assert teller.told_bits == blocks[0] + sum(count - 1 for count in blocks[1:])
+
+
+def test_strings_that_have_nothing_in_common_are_given_up_before_all_is_told():
+    draws = stream(3, "strangers")
+    sent, received = (draws.integers(0, 2, 20_000, dtype=np.uint8) for _ in range(2))
+    teller, finder = reconcile(sent, received, 0.5)
+    assert finder.hopeless
+    assert not finder.done
+    assert teller.told_bits < 20_000
+
+
+def test_every_question_is_new_so_that_what_is_counted_is_what_was_told():
+    sent, received = a_pair(20_000, 600)
+    teller, finder = ParityTeller(sent, 1), ErrorFinder(received, 1, 0.03)
+    asked = []
+    while len(questions := finder.ask()):
+        asked += questions.tolist()
+        finder.take(teller.answer(questions))
+    assert len(asked) == len(set(asked)) == teller.told_bits
+
+
+def test_answers_are_the_parities_of_the_first_bits_of_the_string_itself_in_the_first_pass():
+    sent, _ = a_pair(1_000, 0)
+    questions = np.array([0, 1, 7, 500, 1_000])
+    expected = [int(sent[:cut].sum()) % 2 for cut in questions]
+    assert ParityTeller(sent, 1).answer(questions).tolist() == expected
+
+
+@pytest.mark.parametrize("questions", [[-1], [14 * 1_001]])
+def test_a_question_about_nothing_is_refused(questions):
+    sent, _ = a_pair(1_000, 0)
+    with pytest.raises(InputError, match="no pass or no cut"):
+        ParityTeller(sent, 1).answer(np.array(questions))
+
+
+def test_answers_that_are_too_few_are_refused():
+    _, received = a_pair(1_000, 0)
+    finder = ErrorFinder(received, 1, 0.03)
+    finder.ask()
+    with pytest.raises(InputError, match="parities came for"):
+        finder.take(np.zeros(1, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("bits", [63, FRAME_BITS_MAX + 1])
+def test_frames_out_of_bounds_are_refused(bits):
+    with pytest.raises(InputError, match="frame"):
+        ParityTeller(np.zeros(bits, dtype=np.uint8), 1)
+
+
+def test_long_keys_are_cut_into_frames_that_make_up_the_whole():
+    assert frame_lengths(10) == ()
+    assert frame_lengths(100_000) == (100_000,)
+    frames = frame_lengths(1_000_003)
+    assert sum(frames) == 1_000_003
+    assert max(frames) <= FRAME_BITS_MAX
+    assert max(frames) - min(frames) <= 1
+
+
+def digest_of_a_run():
+    sent, received = a_pair(4_000, 120)
+    teller, finder = ParityTeller(sent, 1), ErrorFinder(received, 1, 0.03)
+    said = blake2b()
+    while len(questions := finder.ask()):
+        answers = teller.answer(questions)
+        said.update(questions.tobytes() + answers.tobytes())
+        finder.take(answers)
+    return said.update(finder.bits.tobytes()) or said.hexdigest()
+
+
+def test_python_itself_and_compiled_kernels_ask_the_same_questions():
+    code = "from tests.unit.physics.postprocessing.test_cascade import digest_of_a_run as d; print(d())"
+    plain = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert plain.stdout.strip() == digest_of_a_run()

@@ -1,0 +1,113 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qstrata.core.errors import InputError
+from qstrata.core.randomness import stream
+from qstrata.core.secrets import KeyMaterial
+from qstrata.physics.postprocessing import amplification
+from qstrata.physics.postprocessing.amplification import amplify, seed_bits
+from qstrata.physics.postprocessing.authentication import KEY_BITS, Transcript, is_authentic, tag
+from qstrata.physics.postprocessing.verification import (
+    POINT_BYTES,
+    PRIME,
+    collision_bound,
+    polynomial_hash,
+)
+
+DRAWS = stream(1, "test of hashes")
+
+
+def random_bits(count):
+    return DRAWS.integers(0, 2, count, dtype=np.uint8)
+
+
+def matrix_of(seed, rows, columns):
+    return np.array(
+        [[seed[i - j + columns - 1] for j in range(columns)] for i in range(rows)], dtype=np.int64
+    )
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (64, 64), (97, 3), (1000, 401)])
+def test_amplification_is_the_product_with_the_toeplitz_matrix_of_the_seed(n, m):
+    key, seed = random_bits(n), random_bits(seed_bits(n, m))
+    assert amplify(key, seed, m).tolist() == (matrix_of(seed, m, n) @ key % 2).tolist()
+
+
+def test_a_key_longer_than_one_convolution_gives_the_same_product(monkeypatch):
+    monkeypatch.setattr(amplification, "CHUNK_BITS", 96)
+    key, seed = random_bits(1000), random_bits(seed_bits(1000, 401))
+    assert amplify(key, seed, 401).tolist() == (matrix_of(seed, 401, 1000) @ key % 2).tolist()
+
+
+def test_the_fft_rounds_no_sum_of_the_longest_chunk_wrongly():
+    n, m = amplification.CHUNK_BITS, 1 << 18
+    key, seed = np.ones(n, dtype=np.uint8), np.ones(seed_bits(n, m), dtype=np.uint8)
+    seed[::3] = 0
+    # All ones in the key: row i is the sum of n seed bits in a row, known from prefix sums.
+    prefix = np.concatenate(([0], np.cumsum(seed, dtype=np.int64)))
+    assert np.array_equal(amplify(key, seed, m), (prefix[n : n + m] - prefix[:m]) % 2)
+
+
+@pytest.mark.parametrize(("n", "m", "seed"), [(10, 0, 9), (10, 11, 20), (10, 5, 13)])
+def test_amplification_that_makes_no_sense_is_refused(n, m, seed):
+    with pytest.raises(InputError, match="cannot be hashed"):
+        amplify(random_bits(n), random_bits(seed), m)
+
+
+def test_hash_is_the_polynomial_of_the_words_and_the_length():
+    point = 12345
+    first, second = 7 << 100, 9
+    message = first.to_bytes(15, "big") + second.to_bytes(1, "big")
+    expected = (first * point**3 + second * point**2 + 16 * point) % PRIME
+    assert polynomial_hash(message, point.to_bytes(POINT_BYTES, "big")) == expected
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80), st.binary(min_size=16, max_size=16))
+def test_different_messages_hash_differently(one, other, point):
+    if one != other and int.from_bytes(point, "big") & PRIME not in (0, PRIME):
+        assert polynomial_hash(one, point) != polynomial_hash(other, point)
+
+
+def test_collision_bound_of_a_block_is_far_below_its_correctness_level():
+    assert collision_bound(12_500) == pytest.approx(836 / 2**127)
+    assert math.log2(collision_bound(2**24 // 8)) < -109
+
+
+def a_transcript(*parts):
+    transcript = Transcript()
+    for name, *fields in parts:
+        transcript.enter(name, *fields)
+    return transcript
+
+
+def test_tags_are_checked_per_direction_and_transcript():
+    key = KeyMaterial(DRAWS.bytes(KEY_BITS // 8))
+    told = a_transcript(("parities 1", b"\x01", b"\x02"), ("sifting", b"abc"))
+    same = a_transcript(("sifting", b"abc"), ("parities 1", b"\x01", b"\x02"))
+    from_transmitter = tag(told, key, 0)
+    assert is_authentic(same, key, 0, from_transmitter)
+    assert not is_authentic(same, key, 1, from_transmitter)
+    for other in (
+        a_transcript(("sifting", b"abd"), ("parities 1", b"\x01", b"\x02")),
+        a_transcript(("sifting", b"abc"), ("parities 1", b"\x01\x02", b"")),
+        a_transcript(("sifting", b"abc")),
+        a_transcript(("sifting", b"abc"), ("parities 2", b"\x01", b"\x02")),
+    ):
+        assert not is_authentic(other, key, 0, from_transmitter)
+
+
+def test_a_tag_is_the_masked_hash():
+    key = KeyMaterial(bytes(range(48)))
+    told = a_transcript(("a", b"b"))
+    mask = int.from_bytes(bytes(range(32, 48)), "big") & PRIME
+    value = polynomial_hash(told.encoded(), bytes(range(16)))
+    assert int.from_bytes(tag(told, key, 1), "big") == (value + mask) % PRIME
+
+
+def test_a_short_authentication_key_is_refused():
+    with pytest.raises(InputError, match="384 bits"):
+        tag(Transcript(), KeyMaterial(bytes(16)), 0)
