@@ -3,6 +3,7 @@
 import datetime
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,8 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from msgspec.structs import replace
 
 import qstrata
+from qstrata.cli import main
+from qstrata.network.certificates import Certificates, keep
 from qstrata.network.face import Network
 from qstrata.network.loader import load
+from qstrata.network.pki import client_context
+from qstrata.network.state import state_paths
 from qstrata.store.records import KeyRecord, KeyState
 from tests.system.certificates_made import (
     CLIENT,
@@ -264,3 +269,56 @@ def test_revoked_certificate_is_refused_and_others_are_served(tmp_path: Path) ->
         tls.load_cert_chain(own.certificate, own.key)
         target = f"/api/v1/keys/{quote(PEER, safe='')}/status"
         assert outcome(net.url("quintin"), tls, target) == ALERT
+
+
+def presented(url: str, tls: ssl.SSLContext) -> int:
+    """Return the serial number of the certificate that a KME shows to a new connection."""
+    at = urlsplit(url)
+    with (
+        socket.create_connection((at.hostname or "", at.port or 0), timeout=10) as plain,
+        tls.wrap_socket(plain, server_hostname=at.hostname) as connection,
+    ):
+        der = connection.getpeercert(binary_form=True)
+    assert der is not None
+    return x509.load_der_x509_certificate(der).serial_number
+
+
+def test_renewed_certificates_count_for_connections_to_come_of_a_network_that_is_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with qstrata.network("madrid", state_dir=tmp_path / "net") as net:
+        net.wait_for_keys("quintin", "aquiles")
+        url, own = net.url("quintin"), net.pki.of(SAE)
+        old = client_context(own, net.pki.ca.certificate)
+        before = presented(url, old)
+        assert main(["pki", "renew", "--state-dir", str(tmp_path / "net")]) == 0
+        assert "show new connections the certificates of now" in capsys.readouterr().err
+        # The connection that stood goes on; certificates that were replaced hold until they end.
+        net.sae("quintin").status("aquiles")
+        after = presented(url, old)
+        file = net.pki.of("urn:qkd:madqci:kme:quintin").certificate
+        assert after == x509.load_pem_x509_certificate(file.read_bytes()).serial_number != before
+        assert presented(url, client_context(own, net.pki.ca.certificate)) == after
+        file.write_text("nothing")
+        own.certificate.unlink()
+        assert main(["pki", "reload", "--state-dir", str(tmp_path / "net")]) == 0
+        assert presented(url, old) not in (before, after)
+
+
+def test_certificates_of_ones_own_are_remembered_and_bad_ones_never_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = state_paths("madrid", tmp_path / "net")
+    with qstrata.network("madrid", state_dir=paths.root) as net:
+        net.wait_for_keys("quintin", "aquiles")
+    own = paths.pki.rename(tmp_path / "own")
+    keep(paths, Certificates(folder=own))
+    with qstrata.network("madrid", state_dir=paths.root) as net:
+        assert net.pki.ca.certificate == own / "ca.pem"
+        tls = client_context(net.pki.of(SAE), net.pki.ca.certificate)
+        before = presented(net.url("quintin"), tls)
+        (own / "kme" / "quevedo.pem").unlink()
+        assert main(["pki", "reload", "--state-dir", str(paths.root)]) == 1
+        assert "quevedo.pem cannot be read" in capsys.readouterr().err
+        assert presented(net.url("quintin"), tls) == before
+    assert not any(paths.pki.iterdir())

@@ -41,7 +41,8 @@ CertDir = Annotated[
     Path | None,
     Parameter(
         help="Folder of certificates of your own: kme/SITE.pem and kme/SITE.key, ca.pem, and the SAEs' "
-        "under sae/ if you like."
+        "under sae/ if you like. Remembered for the next `up`; the state folder's own `pki` goes back to the "
+        "demo CA's."
     ),
 ]
 Ca = Annotated[Path | None, Parameter(help="CA (PEM) of your own, with --cert-dir; default: its ca.pem.")]

@@ -7,10 +7,11 @@ from cyclopts import App, Parameter
 
 from qstrata.cli.arguments import Json, Name, Network, StateDir
 from qstrata.cli.endings import talk
-from qstrata.cli.places import place_of
+from qstrata.cli.places import ask, place_of
 from qstrata.cli.tables import Table, out, show, show_json
 from qstrata.core.errors import InputError
 from qstrata.core.time import wall_clock_ns
+from qstrata.network.remote import AskReload, Done
 from qstrata.network.state import running_pid
 
 pki = App(name="pki", help="List, renew and hand out the certificates of a network.")
@@ -27,9 +28,9 @@ def show_(
     name: Name = None, /, *, cert_dir: CertDir = None, json: Json = False, state_dir: StateDir = None
 ) -> None:
     """List the certificates: whom they name, what they are for, how long they are valid, their files."""
-    from qstrata.network.certificates import held_certificates
+    from qstrata.network.certificates import folder_of, held_certificates
 
-    held = held_certificates(cert_dir or place_of(name, state_dir).paths.pki, _now_s())
+    held = held_certificates(cert_dir or folder_of(place_of(name, state_dir).paths), _now_s())
     if json:
         show_json(held)
         return
@@ -44,22 +45,32 @@ def show_(
 def renew(name: Name = None, /, *, json: Json = False, state_dir: StateDir = None) -> None:
     """Make new certificates and keys for all KMEs and SAEs that have one of the demo CA; the CA stays.
 
-    What it replaces stays valid until it ends. SAEs use theirs at once; KMEs of a network that is up use
-    theirs from the next `up` on.
+    What it replaces stays valid until it ends. SAEs use theirs at once, and so do the KMEs of a network that
+    is up, for connections to come.
     """
-    from qstrata.network.certificates import held_certificates
+    from qstrata.network.certificates import folder_of, held_certificates
     from qstrata.network.certificates import renew as renew_all
 
     place = place_of(name, state_dir)
-    renew_all(place.paths.pki, _now_s())
-    held = held_certificates(place.paths.pki, _now_s())
+    folder = folder_of(place.paths)
+    renew_all(folder, _now_s())
+    held = held_certificates(folder, _now_s())
     if json:
         show_json(held)
     else:
         for row in held[1:]:
             out(f"{row.file}  {row.uri}  until {row.not_after[:10]}")
     if running_pid(place.paths) is not None:
-        talk(f"network {place.name} is up: its KMEs show their former certificates until the next `up`")
+        talk(ask(place, AskReload(), Done).text)
+
+
+@pki.command
+def reload(name: Name = None, /, *, state_dir: StateDir = None) -> None:
+    """Have the KMEs of a network that is up read certificates, CA and revocation list again, all or none.
+
+    They count for connections to come; those that stand go on.
+    """
+    talk(ask(place_of(name, state_dir), AskReload(), Done).text)
 
 
 @pki.command
@@ -73,11 +84,11 @@ def export(
 ) -> None:
     """Copy certificate and key of an SAE or a KME, and the CA's certificate, for whoever is to use them."""
     from qstrata.network.certificates import export as copy
-    from qstrata.network.certificates import held_certificates
+    from qstrata.network.certificates import folder_of, held_certificates
     from qstrata.network.pki import CertificatePaths
     from qstrata.network.suggestion import did_you_mean
 
-    root = place_of(network, state_dir).paths.pki
+    root = folder_of(place_of(network, state_dir).paths)
     held = [row for row in held_certificates(root, _now_s()) if row.uri]
     found = [row for row in held if row.uri == who or Path(row.file).name == f"{who}.sae.pem"]
     if not found:

@@ -23,7 +23,7 @@ from qstrata.network.pki import (
     ensure_pki,
     pki_paths,
 )
-from qstrata.network.state import write_private
+from qstrata.network.state import StatePaths, write_private
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9-]{1,63})*")
 _PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: "server", ExtendedKeyUsageOID.CLIENT_AUTH: "client"}
@@ -55,6 +55,52 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     not_before: str
     not_after: str
     state: str
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    folder: str
+    ca: str | None = None
+
+
+def recalled(paths: StatePaths, wanted: Certificates) -> Certificates:
+    """Return `wanted`, with the folder of certificates of the last `up` where it names none.
+
+    The network's own folder of certificates means the demo CA again. Raises EnvironmentFaultError.
+    """
+    if wanted.folder is None:
+        kept = _kept(paths)
+        if kept is None:
+            return wanted
+        ca = Path(kept.ca) if kept.ca is not None else None
+        return msgspec.structs.replace(wanted, folder=Path(kept.folder), ca=wanted.ca or ca)
+    if wanted.folder.resolve() != paths.pki.resolve():
+        return wanted
+    paths.own_certificates.unlink(missing_ok=True)
+    return msgspec.structs.replace(wanted, folder=None)
+
+
+def keep(paths: StatePaths, wanted: Certificates) -> None:
+    """Note where certificates of one's own are, for the next `up` and for commands."""
+    assert wanted.folder is not None
+    ca = str(wanted.ca.absolute()) if wanted.ca is not None else None
+    write_private(paths.own_certificates, msgspec.json.encode(_Kept(str(wanted.folder.absolute()), ca)))
+
+
+def folder_of(paths: StatePaths) -> Path:
+    """Return the folder of a network's certificates: one's own of the last `up`, else the demo CA's."""
+    kept = _kept(paths)
+    return Path(kept.folder) if kept is not None else paths.pki
+
+
+def _kept(paths: StatePaths) -> _Kept | None:
+    try:
+        return msgspec.json.decode(paths.own_certificates.read_bytes(), type=_Kept)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as fault:
+        raise EnvironmentFaultError(
+            f"the file {paths.own_certificates} cannot be read: remove it, and give --cert-dir again"
+        ) from fault
 
 
 def held_certificates(folder: Path, now_epoch_s: int) -> tuple[Held, ...]:

@@ -18,7 +18,7 @@ from cryptography.hazmat.backends.openssl import backend
 
 from qstrata.core.errors import QstrataError
 from qstrata.core.time import wall_clock_ns
-from qstrata.network.certificates import held_certificates
+from qstrata.network.certificates import folder_of, held_certificates
 from qstrata.network.port_holders import holders, told
 from qstrata.network.remote import AskFaults
 from qstrata.network.state import NodePort, StatePaths, read_run, running_pid
@@ -130,9 +130,10 @@ def check_folder(patient: Patient) -> Check:
 
 def check_certificates(patient: Patient, now_epoch_s: int) -> Check:
     """Check that certificates hold now; one that does not may be old, or this machine's clock wrong."""
-    if not patient.paths.pki.is_dir() or not any(patient.paths.pki.iterdir()):
+    folder = folder_of(patient.paths)
+    if not folder.is_dir() or not any(folder.iterdir()):
         return Check("certificates", "skip", "there are none yet: `qstrata up` makes them")
-    held = held_certificates(patient.paths.pki, now_epoch_s)
+    held = held_certificates(folder, now_epoch_s)
     early = [row for row in held if row.state == "not yet valid"]
     if early:
         finding = f"the clock is before {early[0].not_before}, when {early[0].file} was made"
@@ -146,7 +147,7 @@ def check_certificates(patient: Patient, now_epoch_s: int) -> Check:
         return Check("certificates", "ok", f"{len(held)} hold until {first[:10]} or longer")
     expired = any(row.state == "expired" for row in ending)
     names = ", ".join(row.uri or row.subject for row in ending)
-    advice = "run `qstrata pki renew`, then `qstrata down` and `qstrata up`, or set this machine's clock"
+    advice = "run `qstrata pki renew` (or replace your own, then `qstrata pki reload`), or set the clock"
     finding = f"{'expired' if expired else 'ends within a week'}: {names}"
     return Check("certificates", "fail" if expired else "warn", finding, advice)
 

@@ -58,6 +58,10 @@ class AskEvents(Ask, frozen=True, kw_only=True, tag="events"):
     """Ask for a snapshot and what happens from then on: many lines (`qstrata.network.events`), no Answer."""
 
 
+class AskReload(Ask, frozen=True, kw_only=True, tag="reload"):
+    """Have KMEs read their certificates, CA and revocation list again, for connections to come."""
+
+
 class AskDown(Ask, frozen=True, kw_only=True, tag="down"):
     """Take the network down; answered once requests under way are served."""
 
@@ -207,7 +211,7 @@ class FaultsView(msgspec.Struct, frozen=True, kw_only=True, tag="faults", tag_fi
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done", tag_field="is"):
-    """Answer AskDown."""
+    """Answer AskDown and AskReload."""
 
     text: str
 
@@ -223,5 +227,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field=
     error: str = ""
 
 
-Asked = AskInspect | AskTrace | AskDescribe | AskInject | AskHeal | AskFaults | AskEvents | AskDown
+Asked = (
+    AskInspect | AskTrace | AskDescribe | AskInject | AskHeal | AskFaults | AskEvents | AskReload | AskDown
+)
 Answer = NetworkView | TraceView | DescribeView | FaultsView | Done | Failed

@@ -59,6 +59,11 @@ class StatePaths(msgspec.Struct, frozen=True):
         return self.root / "pki"
 
     @property
+    def own_certificates(self) -> Path:
+        """Return the file that says where certificates of one's own are; there is none with the demo CA's."""
+        return self.root / "certificates.json"
+
+    @property
     def control_socket(self) -> Path:
         """Return the socket of the command line."""
         return self.root / "control.sock"

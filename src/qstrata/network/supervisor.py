@@ -9,6 +9,7 @@ import contextlib
 import gc
 import os
 import signal
+import ssl
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +23,7 @@ from qstrata.kernel.host import Changes, CommitExecutor
 from qstrata.kernel.pacing import RealTimePacer
 from qstrata.kernel.queue import EventQueue
 from qstrata.network.assembly import Assembly
-from qstrata.network.certificates import Certificates, brought, san_names
+from qstrata.network.certificates import Certificates, brought, keep, recalled, san_names
 from qstrata.network.crash_log import CrashLog
 from qstrata.network.description import Description
 from qstrata.network.event_feed import EventFeed
@@ -32,7 +33,7 @@ from qstrata.network.origin import keep_origin, next_origin, salt_of
 from qstrata.network.pki import KmeIdentity, PkiPaths, ensure_pki, peer_identity, server_context
 from qstrata.network.plan import make_plan
 from qstrata.network.port_holders import named
-from qstrata.network.remote import Answer, AskDown, Asked, Done, FaultsView
+from qstrata.network.remote import Answer, AskDown, Asked, AskReload, Done, FaultsView
 from qstrata.network.socket_server import ControlSocket, internal
 from qstrata.network.state import NodePort, RunRecord, StatePaths, hold, prepare, write_run
 from qstrata.store.interface import Store
@@ -72,7 +73,8 @@ class RunningNetwork:
         self.paths = paths
         self.host = host
         self.host_names = san_names(certificates.host_names)
-        self.pki = _make_pki(description, paths, certificates, (*self.host_names, *_certified(host)))
+        self._certificates = certificates
+        self.pki = self._made_pki()
         self.urls: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
         self._halt = asyncio.Event()
@@ -98,12 +100,27 @@ class RunningNetwork:
                 if self._flush is not None
                 else self.assembly.handlers[site.site],
                 self._submit,
-                server_context(self.pki.of(description.kme_name(site.site)), self.pki.ca.certificate),
+                self._tls(site.site),
                 partial(peer_identity, common_names=description.common_names),
             )
             for site in self.assembly.plan.sites
         }
         self._socket = ControlSocket(self._respond, self.feed.follow)
+
+    def _made_pki(self) -> PkiPaths:
+        hosts = (*self.host_names, *_certified(self.host))
+        return _make_pki(self.description, self.paths, self._certificates, hosts)
+
+    def _tls(self, site: str) -> ssl.SSLContext:
+        return server_context(self.pki.of(self.description.kme_name(site)), self.pki.ca.certificate)
+
+    def _reload(self) -> Done:
+        """Take certificates anew for connections to come; those there were stay in use where these fail."""
+        self._made_pki()
+        made = {site: self._tls(site) for site in self._servers}
+        for site, tls in made.items():
+            self._servers[site].use(tls)
+        return Done(text=f"the KMEs of {self.description.name} show new connections the certificates of now")
 
     def _assemble(self) -> Assembly:
         plan = make_plan(self.description)
@@ -231,6 +248,8 @@ class RunningNetwork:
             await self._down.wait()
             return Done(text=f"network {self.description.name} is down")
         try:
+            if isinstance(request, AskReload):
+                return self._reload()
             answer = await self.desk.answer(request)
             if isinstance(answer, FaultsView):
                 self.feed.heard_faults(answer.faults)
@@ -304,8 +323,11 @@ def _make_pki(
     kmes = tuple(KmeIdentity(node.name, description.kme_name(node.name)) for node in description.nodes)
     saes = tuple(sae.name for sae in description.saes)
     now_epoch_s = wall_clock_ns() // _NS_PER_S
+    wanted = recalled(paths, wanted)
     if wanted.folder is not None:
-        return brought(wanted, kmes, saes, now_epoch_s)
+        found = brought(wanted, kmes, saes, now_epoch_s)
+        keep(paths, wanted)
+        return found
     if wanted.ca is not None:
         raise InputError("a CA of your own needs certificates of your own: give their folder with --cert-dir")
     return ensure_pki(paths.pki, description.domain, kmes, saes, now_epoch_s, hosts=hosts)

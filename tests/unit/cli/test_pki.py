@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from qstrata.cli import main
+from qstrata.network.certificates import Certificates, folder_of, keep, recalled
 from qstrata.network.pki import KmeIdentity, PkiPaths, ensure_pki
-from qstrata.network.state import hold, prepare, state_paths
+from qstrata.network.state import prepare, state_paths
 
 
 @pytest.fixture
@@ -41,16 +42,28 @@ def test_certificates_of_a_folder_of_ones_own_are_shown(capsys, made, tmp_path):
     assert main(["pki", "show", "--cert-dir", str(tmp_path)]) == 3
 
 
-def test_renewal_names_the_new_files_and_says_when_kmes_use_them(capsys, made):
+def test_renewal_makes_new_files_and_names_them(capsys, made):
     before = made.saes[0].certificate.read_bytes()
     assert main(["pki", "renew"]) == 0
     said = capsys.readouterr()
     assert str(made.saes[0].certificate) in said.out
     assert said.err == ""
     assert made.saes[0].certificate.read_bytes() != before
-    with hold(state_paths("madrid")):
-        assert main(["pki", "renew", "--json"]) == 0
-    assert "until the next `up`" in capsys.readouterr().err
+
+
+def test_certificates_of_the_last_up_are_shown_until_the_demo_cas_are_taken_again(capsys, made, tmp_path):
+    paths = state_paths("madrid")
+    own = tmp_path / "own"
+    paths.pki.rename(own)
+    keep(paths, Certificates(folder=own))
+    assert main(["pki", "show", "--json"]) == 0
+    files = [row["file"] for row in json.loads(capsys.readouterr().out)]
+    assert files == [str(own / name) for name in ("ca.pem", "kme/a.pem", "sae/a.sae.pem")]
+    assert recalled(paths, Certificates()) == Certificates(folder=own)
+    assert recalled(paths, Certificates(ca=own / "x.pem")) == Certificates(folder=own, ca=own / "x.pem")
+    assert recalled(paths, Certificates(folder=paths.pki)) == Certificates()
+    assert recalled(paths, Certificates()) == Certificates()
+    assert folder_of(paths) == paths.pki
 
 
 @pytest.mark.parametrize("who", ["a", "urn:qkd:lab:a:sae"])
