@@ -75,6 +75,19 @@ class HeldBlocks:
             return None
         return block.first_bits(length_bits)
 
+    def take_over(self, other: "HeldBlocks", number: int) -> None:
+        """Hold from now on one block of those that others held, as far as they held it, and wipe the rest."""
+        kept = other._blocks.pop(number, None)
+        if kept is not None:
+            self._blocks[number] = kept
+        other.clear()
+
+    def clear(self) -> None:
+        """Forget every block."""
+        for block in self._blocks.values():
+            block.wipe()
+        self._blocks.clear()
+
     def discard(self, end: int, number: int) -> None:
         """Forget a block at one end; its bits are wiped when the other end has forgotten it too."""
         block = self._blocks.get(number)

@@ -5,7 +5,7 @@ gave. The twin does the rest: instructions, delays, held blocks, reports.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -127,4 +127,20 @@ class Part(Protocol):
 
     def loss_db(self, bearer: str) -> float:
         """Return the loss of a healthy bearer."""
+        ...
+
+    @property
+    def next_block(self) -> int:
+        """Return the first block number that it has not begun."""
+        ...
+
+    def succeed(self, before: Any, faults: FaultBook, now: int) -> Effects:
+        """Take the place of a part that differs from it in its figures: devices stay as they were told.
+
+        Blocks under way are lost.
+        """
+        ...
+
+    def end(self) -> None:
+        """Tell nobody anything any more."""
         ...

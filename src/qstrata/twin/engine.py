@@ -8,6 +8,8 @@ instant it is due. The world does not crash with a node: devices keep what they 
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import msgspec
+
 from qstrata.core.address import Address
 from qstrata.core.effects import Effect, Effects, Send, SetBearer
 from qstrata.core.errors import InputError, InternalError
@@ -53,16 +55,50 @@ class Twin(Element):
         self._by_bearer = {bearer: part for part in self._parts.values() for bearer in part.bearers}
         self._monitors = {monitor.termination: monitor for monitor in plan.monitors}
         self._watched: set[str] = set()
-        fibres = {link.name: link.fibre for link in plan.links}
-        channels = [channel for link in plan.links for channel in link.bearers[1:]]
-        self._faults = FaultBook(fibres, (*channels, *plan.management))
+        self._past: dict[str, int] = {}
+        self._faults = FaultBook(*_bearers(plan))
         for kind in dict.fromkeys(kind for part in (KeyLink,) for kind in part.kinds):
             self.on(kind, self._instruct)
         self.on(Inject, self._inject)
         self.on(Heal, self._heal)
         self.on(ListFaults, self._list_faults)
 
-    def _make_link(self, plan: LinkPlan) -> KeyLink:
+    def adopt(self, plan: TwinPlan, ports: Mapping[Address, Binder], now: int) -> Effects:
+        """Be another world from now on: links alike in both go on, of others blocks under way are lost.
+
+        No block number comes twice. Raises InputError for a plan that cannot run, and changes nothing then.
+        """
+        check_plan(plan)
+        before, parts = {link.name: link for link in self._plan.links}, self._parts
+        self._plan, self._ports = plan, ports
+        self._faults.adopt(*_bearers(plan))
+        changed: list[str] = []
+        effects: list[Effect] = []
+        self._parts = {}
+        for name in [name for name in parts if name not in {link.name for link in plan.links}]:
+            self._past[name] = parts[name].next_block
+            parts[name].end()
+        for link in plan.links:
+            known = before.get(link.name)
+            if known is not None and _is_alike(known, link):
+                self._parts[link.name] = parts[link.name]
+                continue
+            first = self._past.get(link.name, 1) if known is None else parts[link.name].next_block
+            bits = link.initial_key_bits if known is None and link.name not in self._past else 0
+            link = msgspec.structs.replace(
+                link, first_block=max(link.first_block, first), initial_key_bits=bits
+            )
+            part = self._parts[link.name] = self._make_link(link)
+            if known is not None:
+                effects += part.succeed(parts[link.name], self._faults, now)
+                changed.append(link.name)
+        self._by_owner = {owner: part for part in self._parts.values() for owner in part.owners}
+        self._by_bearer = {bearer: part for part in self._parts.values() for bearer in part.bearers}
+        self._monitors = {monitor.termination: monitor for monitor in plan.monitors}
+        self._watched &= {monitor.site for monitor in plan.monitors}
+        return [*effects, *(signal for name in changed for signal in self._signals(self._parts[name]))]
+
+    def _make_link(self, plan: LinkPlan) -> Part:
         seed = self._plan.seed
         task = LinkTask(
             link=plan.name,
@@ -141,10 +177,25 @@ class Twin(Element):
         if part is None:
             return effects
         effects += part.follow(bearer, self._faults, now)
-        if kind != INTERCEPT:
-            effects += [
-                self._signal(monitor, part, bearer)
-                for monitor in self._monitors.values()
-                if monitor.site in part.sites and monitor.site in self._watched
-            ]
-        return effects
+        return [*effects, *(self._signals(part, bearer) if kind != INTERCEPT else ())]
+
+    def _signals(self, part: Part, *bearers: str) -> list[Send]:
+        """Tell the monitors that watch of bearers of a part, all if none is named."""
+        return [
+            self._signal(monitor, part, bearer)
+            for monitor in self._monitors.values()
+            if monitor.site in part.sites and monitor.site in self._watched
+            for bearer in bearers or part.bearers
+        ]
+
+
+def _bearers(plan: TwinPlan) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the fibres by link, and the other bearers that can be cut."""
+    channels = (channel for link in plan.links for channel in link.bearers[1:])
+    return {link.name: link.fibre for link in plan.links}, (*channels, *plan.management)
+
+
+def _is_alike(one: LinkPlan, other: LinkPlan) -> bool:
+    """Tell whether two plans of a link differ in nothing but where they start."""
+    start = {"first_block": one.first_block, "initial_key_bits": one.initial_key_bits}
+    return msgspec.structs.replace(other, **start) == one

@@ -28,10 +28,15 @@ class FaultBook:
     """
 
     def __init__(self, fibres: dict[str, str], channels: Sequence[str]) -> None:
+        self._standing: dict[tuple[str, str], Fault] = {}
+        self.adopt(fibres, channels)
+
+    def adopt(self, fibres: dict[str, str], channels: Sequence[str]) -> None:
+        """Know these bearers from now on; faults on others stand no more."""
         self._fibres = fibres
         self._on_light = tuple(fibres.values())
         self._cuttable = (*self._on_light, *channels)
-        self._standing: dict[tuple[str, str], Fault] = {}
+        self._standing = {key: fault for key, fault in self._standing.items() if key[1] in self._cuttable}
 
     @property
     def standing(self) -> tuple[Fault, ...]:

@@ -30,6 +30,9 @@ from qstrata.twin.faults import CUT, INTERCEPT, LOSS, FaultBook
 from qstrata.twin.plan import LinkPlan
 from qstrata.twin.sampling import disturbed
 
+PROVISIONED = 0
+"""Provisioned key is block 0; no physics made it."""
+
 STOP = -1
 """`Discard` of this block number stops a device."""
 
@@ -93,6 +96,8 @@ class KeyLink:
         self._announce_ps = self._propagation_ps + processing_ps
         # Outdates the timer that waits for the end of a window.
         self._token = 0
+        self._open_block = plan.first_block
+        self._over = False
         if plan.initial_key_bits:
             self._blocks.put(BlockHead(0, zero(), plan.initial_key_bits), engine.bits(0))
 
@@ -122,6 +127,28 @@ class KeyLink:
         """Return the loss of the healthy fibre, 0 for a channel."""
         return self.plan.parameters.loss_db if bearer == self.plan.fibre else 0.0
 
+    @property
+    def next_block(self) -> int:
+        """Return the first block number that it has not begun."""
+        return self._open_block + 1
+
+    def succeed(self, before: "KeyLink", faults: FaultBook, now: int) -> Effects:
+        """Take the place of a link that differs in its figures: devices stay on, and provisioned key stays.
+
+        Blocks under way are lost.
+        """
+        self._devices = before._devices
+        self._blocks.take_over(before._blocks, PROVISIONED)
+        before.end()
+        self.follow(self.plan.fibre, faults, now)
+        return self._begin(now)
+
+    def end(self) -> None:
+        """Tell nobody anything any more, and forget what the devices hold."""
+        self._over = True
+        self._token += 1
+        self._blocks.clear()
+
     # --- instructions ---
 
     def _switch_on(self, end: int, message: PrepareAndSend | Measure, device: _Device, now: int) -> Effects:
@@ -132,11 +159,15 @@ class KeyLink:
         effects += [device.send(self._closed(head)) for head in self._blocks.heads(end)]
         if device.is_new(message.instruction) and not device.on:
             device.on = True
-            if all(each.on for each in self._devices):
-                self.engine.begin(now + self._propagation_ps)
-                self._token += 1
-                effects.append(self._next_window())
+            effects += self._begin(now)
         return effects
+
+    def _begin(self, now: int) -> Effects:
+        if not all(each.on for each in self._devices):
+            return ()
+        self.engine.begin(now + self._propagation_ps)
+        self._token += 1
+        return (self._next_window(),)
 
     def _tick(self, message: Tick, device: _Device, now: int) -> Effects:
         device.ticking = True
@@ -169,15 +200,18 @@ class KeyLink:
         window = self.engine.advance()
         report = CountsReport(self.plan.name, window.block, window.counts)
         effects = [self._next_window(), Timer(now + self._propagation_ps, partial(self._report, report))]
+        self._open_block = window.block + (window.total is not None)
         if window.total is not None:
             head = BlockHead(window.block, window.total, 0)
             effects.append(Timer(now + self._announce_ps, partial(self._announce, head)))
         return effects
 
     def _report(self, report: CountsReport, now: int) -> Effects:
-        return [device.send(report) for device in self._devices if device.ticking]
+        return [device.send(report) for device in self._devices if device.ticking and not self._over]
 
     def _announce(self, head: BlockHead, now: int) -> Effects:
+        if self._over:
+            return ()
         self._blocks.put(head, self.engine.bits(head.number))
         return [device.send(self._closed(head)) for device in self._devices]
 

@@ -1,5 +1,7 @@
 """connectivity.ctl: grants fibres and companion channels to links, and tells what becomes of their light."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from qstrata.core.address import Address, End
@@ -65,6 +67,7 @@ class ConnectivityController(Controller):
         self._asked: dict[tuple[str, str], int] = {}
         self._confirmed: dict[tuple[str, str], int] = {}
         self._signals: dict[str, dict[str, _Signal]] = {}
+        self._asked_sites: tuple[str, ...] = ()
         self.on(RequireMedia, self._require)
         self.on(ReleaseMedia, self._release)
         self.on(TerminationHello, self._hello)
@@ -79,14 +82,41 @@ class ConnectivityController(Controller):
 
     def adopt(self, policy: ConnectivityPolicy, now: int) -> list[Effect]:
         """Take the inventory, and ask every termination what it has granted."""
-        self._fibres = {fibre.link: fibre for fibre in policy.fibres}
+        before, self._fibres = self._fibres, {fibre.link: fibre for fibre in policy.fibres}
         effects: list[Effect] = []
-        for link in [link for link in self._required if link not in self._fibres]:
-            effects += self._take_back(link, now)
+        for link, fibre in before.items():
+            if self._fibres.get(link) != fibre:
+                effects += self._revise(fibre, now)
+        for link in [link for link in self._refused if link in self._fibres and link not in before]:
+            effects += self._answer_requirement(link, now)
+        self._forget_others(policy.sites)
         for site in policy.sites:
             ask = Send(self._termination(site), ReportTerminations())
             effects += self.outbox.ask(("hello", site), [ask], now)
         return effects
+
+    def _revise(self, before: FibreSpec, now: int) -> list[Effect]:
+        """Take back the media of a link that changed, and what is known of them; grant those that it has."""
+        link = before.link
+        wanted = link in self._required or link in self._refused
+        effects = self._take_back(link, now)
+        for bearer in (before.fibre, before.distillation, before.relay):
+            self._signals.pop(bearer, None)
+        if link not in self._fibres or not wanted:
+            return effects
+        return [*effects, *self._answer_requirement(link, now)]
+
+    def _forget_others(self, sites: Sequence[str]) -> None:
+        """Ask nothing more of sites that are gone."""
+        for link, site in sorted({*self._asked, *self._confirmed}):
+            if site not in sites:
+                self._asked.pop((link, site), None)
+                self._confirmed.pop((link, site), None)
+                self.outbox.settle(("grant", link, site))
+                self.outbox.settle(("release", link, site))
+        for site in [site for site in self._asked_sites if site not in sites]:
+            self.outbox.settle(("hello", site))
+        self._asked_sites = tuple(sites)
 
     def state(self) -> ConnectivityState:
         """Show every link's media."""
@@ -108,14 +138,17 @@ class ConnectivityController(Controller):
     def _require(self, message: RequireMedia, sender: Address, now: int) -> Effects:
         if not self._fibres:
             return ()
-        reason = self._lacks(message.link)
+        return [*self._answer_requirement(message.link, now), *self.publish()]
+
+    def _answer_requirement(self, link: str, now: int) -> list[Effect]:
+        reason = self._lacks(link)
         if reason:
-            self._refused[message.link] = reason
-            return [Send(self._forwarding, MediaRefused(message.link, reason)), *self.publish()]
-        self._refused.pop(message.link, None)
-        fibre = self._fibres[message.link]
-        self._required[message.link] = LinkBearers(fibre.link, fibre.fibre, fibre.distillation, fibre.relay)
-        return [*self._pursue(message.link, now), *self.publish()]
+            self._refused[link] = reason
+            return [Send(self._forwarding, MediaRefused(link, reason))]
+        self._refused.pop(link, None)
+        fibre = self._fibres[link]
+        self._required[link] = LinkBearers(fibre.link, fibre.fibre, fibre.distillation, fibre.relay)
+        return self._pursue(link, now)
 
     def _lacks(self, link: str) -> str:
         fibre = self._fibres.get(link)

@@ -71,6 +71,7 @@ class ForwardingController(Controller):
         self._links: dict[str, LinkBook] = {}
         self._views: dict[str, LinkView] = {}
         self._routes: dict[str, Route] = {}
+        self._sites: tuple[str, ...] = ()
         self._settled_ps = 0
         self._sweeps = 0
         self.on(MediaGranted, self._granted)
@@ -92,16 +93,26 @@ class ForwardingController(Controller):
         return [*super().start(now), *self._subscription.start(now), sweep]
 
     def adopt(self, policy: ForwardingPolicy, now: int) -> list[Effect]:
-        """Require media for new links, give up links that are no longer wanted."""
+        """Require media for new links, activate changed ones anew, give up links that are not wanted."""
         effects: list[Effect] = []
         wanted = {spec.link: spec for spec in policy.links}
         for link, book in list(self._links.items()):
-            if wanted.get(link) != book.spec:
+            spec = wanted.get(link)
+            if spec is None or (spec.a, spec.b) != book.sites:
                 effects += self._abandon(book, now)
+            elif spec != book.spec:
+                book.take(spec)
+                effects += self._activate_anew(book, now) if book.bearers is not None else []
         for link, spec in wanted.items():
             if link not in self._links:
                 self._links[link] = LinkBook(spec)
                 effects += self._ask_media(link, now)
+        for site in [site for site in self._tables.sites if site not in policy.sites]:
+            self._tables.forget(site)
+            self.outbox.settle(("table", site))
+        for site in [site for site in self._sites if site not in policy.sites]:
+            self.outbox.settle(("hello", site))
+        self._sites = policy.sites
         for site in policy.sites:
             relay = self.port.bind(places.relay(self.address.domain, site))
             effects += self.outbox.ask(("hello", site), [Send(relay, ReportResources())], now)
@@ -155,11 +166,7 @@ class ForwardingController(Controller):
         book.bearers, book.refused = message.bearers, ""
         if not fresh:
             return ()
-        book.serial = self._serials.next(now)
-        effects: list[Effect] = []
-        for site in book.sites:
-            effects += self._activate(book, site, now)
-        return [*effects, *self._review(now)]
+        return [*self._activate_anew(book, now), *self._review(now)]
 
     def _refused(self, message: MediaRefused, sender: Address, now: int) -> Effects:
         book = self._links.get(message.link)
@@ -175,6 +182,10 @@ class ForwardingController(Controller):
             return ()
         book.signal(message.bearer, message.up, message.cause)
         return self._review(now)
+
+    def _activate_anew(self, book: LinkBook, now: int) -> list[Effect]:
+        book.serial = self._serials.next(now)
+        return [effect for site in book.sites for effect in self._activate(book, site, now)]
 
     def _activate(self, book: LinkBook, site: str, now: int) -> list[Effect]:
         spec = book.spec

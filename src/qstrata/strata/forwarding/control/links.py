@@ -23,7 +23,7 @@ class LinkBook:
     """
 
     def __init__(self, spec: LinkSpec) -> None:
-        self.spec = spec
+        self.take(spec)
         self.bearers: LinkBearers | None = None
         self.refused = ""
         self.serial = 0
@@ -32,6 +32,10 @@ class LinkBook:
         self._lost: dict[str, str] = {}
         self._status: dict[str, str] = {}
         self._waits_ps: dict[str, int] = {}
+
+    def take(self, spec: LinkSpec) -> None:
+        """Know the link by these figures from now on."""
+        self.spec = spec
         self._promised_bps = asymptotic_length_rate(spec.parameters) * spec.parameters.pulse_rate_hz
 
     @property

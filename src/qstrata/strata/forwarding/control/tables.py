@@ -60,8 +60,14 @@ class TableBook:
         if gone is None:
             return ()
         del self._needed[path]
-        self._raise(gone.sites, now)
-        return gone.sites
+        sites = tuple(site for site in gone.sites if site in self._versions)
+        self._raise(sites, now)
+        return sites
+
+    def forget(self, site: str) -> None:
+        """Forget a site that is gone; paths over it are removed like any other."""
+        self._versions.pop(site, None)
+        self._confirmed.pop(site, None)
 
     def renew(self, site: str, seen: int, now: int) -> None:
         """Number a site's table above a version that its relay was seen to have."""

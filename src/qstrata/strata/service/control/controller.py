@@ -24,6 +24,7 @@ from qstrata.planes.names import name_table
 from qstrata.store.records import SaeEntry
 from qstrata.strata.service.control.holdings import Holdings
 from qstrata.strata.service.control.lives import Lives
+from qstrata.strata.service.control.revising import revise
 from qstrata.strata.service.control.supply import Supply
 from qstrata.strata.service.control.units import ASKED_MAX, Unit, UnitPhase
 
@@ -73,17 +74,18 @@ class ServiceController(Controller):
         table = name_table(policy.routes, policy.saes)
         pairing = pairing_policy(policy.pairs, table, [sae.name for sae in policy.saes])
         lives = self._lives
+        before = lives.policy if lives.pairing is not None else None
         lives.policy, lives.pairing = policy, pairing
         effects: list[Effect] = []
         for site in policy.sites:
             self._registries[site] = self._registry(site, now)
             sends = [Send(lives.kme(site), self._registries[site]), Send(lives.kme(site), ReportSessions())]
             effects += self.outbox.ask(("report", site), sends, now)
-        for unit in list(self._units.live.values()):
-            if isinstance(pairing.admit(unit.pair.a, unit.pair.b), Refusal):
-                reason = "policy no longer allows the pair"
-                effects += lives.close(unit, reason, now) if unit.serves else []
-                effects += lives.decide(unit, reason, now) if unit.phase is UnitPhase.PROPOSED else []
+        effects += revise(lives, self._supply, before, now)
+        for site in [site for site in self._registries if site not in policy.sites]:
+            del self._registries[site]
+            self.outbox.settle(("report", site))
+            self._holdings.forget(site)
         if self._holdings.learnt:
             return [*effects, *lives.open_declared(now)]
         return [*effects, Timer(now + LEARN_PS, self._learn)]

@@ -32,6 +32,11 @@ class Holdings:
             effects += self._take_over(site, held, wanted, now)
         return effects
 
+    def forget(self, site: str) -> None:
+        """Forget a site that is gone: nothing is held there any more."""
+        self._held.pop(site, None)
+        self._lives.settle_closed(site, set())
+
     def learn(self, now: int) -> list[Effect]:
         """Take over what KMEs hold, one session a pair, then open what is declared and not held."""
         if self.learnt:
