@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from qstrata.physics.decoy_bb84 import error_gain, gain, intercepted_error
+from qstrata.physics.attacks import click_cells, double_click_probability
 from qstrata.physics.parameters import LinkParameters
 
 if TYPE_CHECKING:
@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 INTENSITIES = ("signal", "weak", "vacuum")
 BASES = ("Z", "X")
-OUTCOMES = ("Z correct", "Z error", "X correct", "X error", "bases differ", "no detection")
+OUTCOMES = (
+    "Z correct",
+    "Z error",
+    "X correct",
+    "X error",
+    "bases differ, receiver Z",
+    "bases differ, receiver X",
+    "no detection",
+)
 
 Triple: TypeAlias = tuple[int, int, int]
 FloatTriple: TypeAlias = tuple[float, float, float]
@@ -26,13 +34,16 @@ class Counts(msgspec.Struct, frozen=True):
     """Hold what both ends counted over some pulses.
 
     `sent[intensity]` pulses emitted, `n[basis][intensity]` clicks in equal bases,
-    `m[basis][intensity]` errors among those, `detections` all clicks, unequal bases included.
+    `m[basis][intensity]` errors among those, `detections` all clicks, unequal bases included; of these
+    `clicks_z` where the receiver took basis Z, and `double_clicks` where both its detectors clicked.
     """
 
     sent: Triple
     n: tuple[Triple, Triple]
     m: tuple[Triple, Triple]
     detections: int
+    clicks_z: int = 0
+    double_clicks: int = 0
 
     @property
     def pulses(self) -> int:
@@ -47,6 +58,8 @@ class ExpectedCounts(msgspec.Struct, frozen=True):
     n: tuple[FloatTriple, FloatTriple]
     m: tuple[FloatTriple, FloatTriple]
     detections: float
+    clicks_z: float = 0.0
+    double_clicks: float = 0.0
 
     @property
     def pulses(self) -> float:
@@ -69,51 +82,43 @@ def add(a: Counts, b: Counts) -> Counts:
         n=(_add(a.n[0], b.n[0]), _add(a.n[1], b.n[1])),
         m=(_add(a.m[0], b.m[0]), _add(a.m[1], b.m[1])),
         detections=a.detections + b.detections,
+        clicks_z=a.clicks_z + b.clicks_z,
+        double_clicks=a.double_clicks + b.double_clicks,
     )
 
 
 def outcome_probabilities(parameters: LinkParameters) -> "NDArray[np.float64]":
-    """Return the probability of every outcome of one emitted pulse, shape (3, 6), sum 1.
+    """Return the probability of every outcome of one emitted pulse, shape (3, 7), sum 1.
 
     Rows are the intensities, columns `OUTCOMES`: Z correct, Z error, X correct, X error (both ends in
-    that basis), bases differ (a click, not sifted), no detection. Draw a multinomial over the 18
-    cells with the number of pulses and hand the result to `counts_from_outcomes`. Gains and error
-    rates are those of `decoy_bb84`, with Eve's flips of `intercept_resend_share` in e_d.
+    that basis), bases differ with the receiver in Z and in X (clicks, not sifted), no detection. Draw a
+    multinomial over the 21 cells with the number of pulses and hand the result to `counts_from_outcomes`.
+    Gains and error rates are those of `decoy_bb84`, changed by the attacks of the parameters as `attacks`
+    says.
     """
     # Messages hold counts, and commands that only speak to a running network must not wait for numpy.
     import numpy as np
 
-    eta = parameters.eta
-    e_d = intercepted_error(parameters.e_d, parameters.intercept_resend_share)
-    both_z = parameters.sender_z_probability * parameters.receiver_z_probability
-    both_x = (1.0 - parameters.sender_z_probability) * (1.0 - parameters.receiver_z_probability)
     table = np.empty((len(INTENSITIES), len(OUTCOMES)))
     for row, intensity, probability in zip(
         table, parameters.intensities, parameters.intensity_probabilities, strict=True
     ):
-        clicks = gain(eta, intensity, parameters.y0)
-        errors = error_gain(eta, intensity, parameters.y0, e_d)
-        correct = clicks - errors
-        row[:] = (
-            both_z * correct,
-            both_z * errors,
-            both_x * correct,
-            both_x * errors,
-            (1.0 - both_z - both_x) * clicks,
-            1.0 - clicks,
-        )
+        cells = click_cells(parameters, intensity)
+        row[:] = (*cells, 1.0 - sum(cells))
         row *= probability
     return table
 
 
-def counts_from_outcomes(outcomes: "NDArray[np.int64]") -> Counts:
-    """Sum up drawn outcomes, an integer array of shape (3, 6) as `outcome_probabilities` orders it."""
+def counts_from_outcomes(outcomes: "NDArray[np.int64]", double_clicks: int = 0) -> Counts:
+    """Sum up drawn outcomes, an integer array of shape (3, 7) as `outcome_probabilities` orders it."""
     cells = outcomes.tolist()
     return Counts(
         sent=_triple([sum(row) for row in cells]),
         n=(_triple([row[0] + row[1] for row in cells]), _triple([row[2] + row[3] for row in cells])),
         m=(_triple([row[1] for row in cells]), _triple([row[3] for row in cells])),
-        detections=sum(sum(row[:5]) for row in cells),
+        detections=sum(sum(row[:6]) for row in cells),
+        clicks_z=sum(row[0] + row[1] + row[4] for row in cells),
+        double_clicks=double_clicks,
     )
 
 
@@ -127,7 +132,9 @@ def expected_counts(parameters: LinkParameters, pulses: float) -> ExpectedCounts
             _float_triple([row[2] + row[3] for row in cells]),
         ),
         m=(_float_triple([row[1] for row in cells]), _float_triple([row[3] for row in cells])),
-        detections=sum(sum(row[:5]) for row in cells),
+        detections=sum(sum(row[:6]) for row in cells),
+        clicks_z=sum(row[0] + row[1] + row[4] for row in cells),
+        double_clicks=pulses * double_click_probability(parameters),
     )
 
 

@@ -29,7 +29,11 @@ class LinkParameters(msgspec.Struct, frozen=True, kw_only=True):
     eps_sec: float
     eps_cor: float
     loss_db: float
+    raman_rate_hz: float = 0.0
     intercept_resend_share: float = 0.0
+    splitting_share: float = 0.0
+    blinding_share: float = 0.0
+    tap_share: float = 0.0
 
     @property
     def intensities(self) -> tuple[float, float, float]:
@@ -43,8 +47,13 @@ class LinkParameters(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def eta(self) -> float:
-        """Transmittance from the sender's output to a click: channel times receiver."""
-        return self.eta_bob * transmittance(self.loss_db)
+        """Transmittance from the sender's output to a click: channel, what a tap leaves, receiver."""
+        return self.eta_bob * transmittance(self.loss_db) * (1.0 - self.tap_share)
+
+    @property
+    def background(self) -> float:
+        """Clicks per pulse without light of the sender: dark counts, stray light, Raman photons."""
+        return self.y0 + self.raman_rate_hz / self.pulse_rate_hz
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -74,7 +83,15 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("eps_sec", "secrecy failure probability of a block", "1", 1e-30, 0.01),
     Parameter("eps_cor", "probability that the two keys of a block differ", "1", 1e-30, 0.01),
     Parameter("loss_db", "loss of the channel between sender and receiver", "dB", 0.0, 200.0),
+    Parameter(
+        "raman_rate_hz", "clicks per second by photons that classical channels scatter", "1/s", 0.0, 1e7
+    ),
     Parameter("intercept_resend_share", "share of the pulses that Eve measures and re-sends", "1", 0.0, 1.0),
+    Parameter(
+        "splitting_share", "share of the pulses whose photons Eve counts and splits off", "1", 0.0, 1.0
+    ),
+    Parameter("blinding_share", "share of the pulses during which Eve rules the detectors", "1", 0.0, 1.0),
+    Parameter("tap_share", "share of the light that Eve takes out of the fibre", "1", 0.0, 1.0),
 )
 
 

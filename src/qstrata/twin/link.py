@@ -12,7 +12,7 @@ from qstrata.core.randomness import stream
 from qstrata.physics.counts import Counts, add, zero
 from qstrata.physics.parameters import LinkParameters
 from qstrata.twin.contract import Window
-from qstrata.twin.sampling import cell_probabilities, draw_counts, phase_ps, pulses_before
+from qstrata.twin.sampling import draw_counts, odds, phase_ps, pulses_before
 
 WINDOWS_AHEAD = 64
 """At most so many reports are drawn ahead, in one draw."""
@@ -42,7 +42,7 @@ class LinkRun:
         self.running = False
         self.next_ps = 0
         self._rate_hz = parameters.pulse_rate_hz
-        self._cells = cell_probabilities(parameters)
+        self._odds = odds(parameters)
         self._seed = seed
         self._block_ps = block_ps
         self._period_ps = period_ps
@@ -71,7 +71,7 @@ class LinkRun:
         """Let the link behave differently from this instant on."""
         if self.running:
             self._settle(now)
-        self._cells = cell_probabilities(parameters)
+        self._odds = odds(parameters)
 
     def advance(self) -> Window:
         """Close the window that ends at `next_ps` and open the next one."""
@@ -113,7 +113,7 @@ class LinkRun:
             if offset == self._block_ps or len(steps) == WINDOWS_AHEAD:
                 break
             at, end = end, self._window_end(end, offset)
-        self._windows.extend(zip(steps, draw_counts(self._generator, self._cells, pulses), strict=True))
+        self._windows.extend(zip(steps, draw_counts(self._generator, self._odds, pulses), strict=True))
 
     def _settle(self, now: int) -> None:
         """Fix what was counted up to now, and forget what was drawn for later: nobody has seen it."""
@@ -128,5 +128,5 @@ class LinkRun:
         before = pulses_before(self._rate_hz, self._offset_ps)
         self._offset_ps += elapsed_ps
         pulses = pulses_before(self._rate_hz, self._offset_ps) - before
-        self._carry = add(self._carry, draw_counts(self._generator, self._cells, (pulses,))[0])
+        self._carry = add(self._carry, draw_counts(self._generator, self._odds, (pulses,))[0])
         self._mark_ps = now

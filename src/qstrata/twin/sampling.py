@@ -7,12 +7,14 @@ of pulses are one multinomial draw, and the draws of adjacent stretches add up t
 import math
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from qstrata.core.time import PS_PER_S
+from qstrata.physics.attacks import double_click_probability
 from qstrata.physics.counts import Counts, counts_from_outcomes, outcome_probabilities
 from qstrata.physics.parameters import LinkParameters
 
@@ -20,16 +22,25 @@ _MILLI = 1000
 
 
 def _to_row(counts: Counts) -> list[int]:
-    return [*counts.sent, *counts.n[0], *counts.n[1], *counts.m[0], *counts.m[1], counts.detections]
+    n, m = counts.n, counts.m
+    return [*counts.sent, *n[0], *n[1], *m[0], *m[1], counts.detections, counts.clicks_z]
 
 
 def _to_counts(*row: int) -> Counts:
-    s0, s1, s2, z0, z1, z2, x0, x1, x2, a0, a1, a2, b0, b1, b2, detections = row
-    return Counts((s0, s1, s2), ((z0, z1, z2), (x0, x1, x2)), ((a0, a1, a2), (b0, b1, b2)), detections)
+    s0, s1, s2, z0, z1, z2, x0, x1, x2, a0, a1, a2, b0, b1, b2, *clicks = row
+    return Counts((s0, s1, s2), ((z0, z1, z2), (x0, x1, x2)), ((a0, a1, a2), (b0, b1, b2)), *clicks)
 
 
-_TALLY = np.array([_to_row(counts_from_outcomes(cell.reshape(3, 6))) for cell in np.eye(18, dtype=np.int64)])
-"""What one pulse in each of the 18 cells adds to each figure of `Counts`; shape (18, 16)."""
+_TALLY = np.array([_to_row(counts_from_outcomes(cell.reshape(3, 7))) for cell in np.eye(21, dtype=np.int64)])
+"""What a pulse in each of the 21 cells adds to the figures of `Counts`, double clicks left out; (21, 17)."""
+_DETECTIONS = 15
+
+
+class Odds(NamedTuple):
+    """The probabilities of the 21 cells of one pulse, flat, and the share of double clicks in all clicks."""
+
+    cells: NDArray[np.float64]
+    double_share: float
 
 
 def pulses_before(pulse_rate_hz: float, running_ps: int) -> int:
@@ -45,17 +56,19 @@ def phase_ps(link: str, period_ps: int) -> int:
     return int.from_bytes(blake2b(link.encode(), digest_size=16).digest(), "big") % period_ps
 
 
-def cell_probabilities(parameters: LinkParameters) -> NDArray[np.float64]:
-    """Return the probabilities of the 18 cells of one pulse, flat."""
-    return outcome_probabilities(parameters).ravel()
+def odds(parameters: LinkParameters) -> Odds:
+    """Return what is drawn from for a link."""
+    table = outcome_probabilities(parameters)
+    clicks = float(table[:, :6].sum())
+    doubles = double_click_probability(parameters)
+    return Odds(table.ravel(), min(1.0, doubles / clicks) if clicks > 0.0 else 0.0)
 
 
-def draw_counts(
-    generator: np.random.Generator, cells: NDArray[np.float64], pulses: Sequence[int]
-) -> list[Counts]:
-    """Draw the counts of each stretch of `pulses`, in one vectorised multinomial."""
-    drawn = generator.multinomial(np.asarray(pulses, dtype=np.int64), cells)
-    return [_to_counts(*row) for row in (drawn @ _TALLY).tolist()]
+def draw_counts(generator: np.random.Generator, drawn_from: Odds, pulses: Sequence[int]) -> list[Counts]:
+    """Draw the counts of each stretch of `pulses`, in one vectorised multinomial, then its double clicks."""
+    drawn = generator.multinomial(np.asarray(pulses, dtype=np.int64), drawn_from.cells) @ _TALLY
+    doubles = generator.binomial(drawn[:, _DETECTIONS], drawn_from.double_share)
+    return [_to_counts(*row) for row in np.column_stack((drawn, doubles)).tolist()]
 
 
 def disturbed(parameters: LinkParameters, extra_loss_db: float, share: float, cut: bool) -> LinkParameters:

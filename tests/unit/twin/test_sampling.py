@@ -7,7 +7,7 @@ from qstrata.core.randomness import stream
 from qstrata.core.time import PS_PER_S
 from qstrata.physics.counts import counts_from_outcomes, expected_counts, outcome_probabilities, zero
 from qstrata.physics.profiles import profile
-from qstrata.twin.sampling import cell_probabilities, disturbed, draw_counts, phase_ps, pulses_before
+from qstrata.twin.sampling import disturbed, draw_counts, odds, phase_ps, pulses_before
 
 LINK = profile().link_parameters(6.0)
 
@@ -29,7 +29,7 @@ def test_links_report_at_instants_of_their_own():
 
 def test_behind_a_cut_fibre_only_background_clicks_and_half_of_it_is_wrong():
     cells = outcome_probabilities(disturbed(LINK, 3.0, 0.5, cut=True))
-    assert cells[:, :5].sum() == pytest.approx(LINK.y0)
+    assert cells[:, :6].sum() == pytest.approx(LINK.y0)
     assert cells[:, 1].sum() / cells[:, :2].sum() == pytest.approx(0.5)
 
 
@@ -45,8 +45,20 @@ def test_intercepting_a_share_adds_a_quarter_of_it_to_the_error_rate_of_a_clean_
 
 
 def test_drawn_stretches_are_summed_up_as_the_formula_module_sums_outcomes():
-    cells = cell_probabilities(LINK)
-    outcomes = stream(3, "draw").multinomial([10**8, 0, 10**6], cells).reshape(-1, 3, 6)
-    drawn = draw_counts(stream(3, "draw"), cells, (10**8, 0, 10**6))
-    assert drawn == [counts_from_outcomes(each) for each in outcomes]
+    drawn_from = odds(LINK)
+    outcomes = stream(3, "draw").multinomial([10**8, 0, 10**6], drawn_from.cells).reshape(-1, 3, 7)
+    drawn = draw_counts(stream(3, "draw"), drawn_from, (10**8, 0, 10**6))
+    assert drawn == [
+        counts_from_outcomes(each, counts.double_clicks) for each, counts in zip(outcomes, drawn, strict=True)
+    ]
     assert drawn[1] == zero()
+
+
+def test_clicks_by_basis_and_double_clicks_are_drawn_as_often_as_the_formulas_say():
+    link = msgspec.structs.replace(LINK, eta_bob=0.5, loss_db=0.0)
+    pulses = 10**9
+    mean = expected_counts(link, pulses)
+    (counts,) = draw_counts(stream(11, "doubles"), odds(link), (pulses,))
+    assert counts.clicks_z == pytest.approx(mean.clicks_z, abs=5 * mean.clicks_z**0.5)
+    assert counts.double_clicks == pytest.approx(mean.double_clicks, abs=5 * mean.double_clicks**0.5)
+    assert mean.clicks_z == pytest.approx(mean.detections * link.receiver_z_probability)
