@@ -1,11 +1,11 @@
 """What another policy makes of units that live: kept, given other figures, opened anew, or closed."""
 
 from qstrata.core.effects import Effect
-from qstrata.fabric.messages.policy import ServicePolicy
+from qstrata.fabric.messages.policy import ServicePolicy, SessionSpec
 from qstrata.planes.admission import Refusal
 from qstrata.strata.service.control.lives import Lives
 from qstrata.strata.service.control.supply import Supply
-from qstrata.strata.service.control.units import Unit, UnitPhase, pair_key
+from qstrata.strata.service.control.units import Figures, Unit, UnitPhase, pair_key
 
 
 def revise(lives: Lives, supply: Supply, before: ServicePolicy | None, now: int) -> list[Effect]:
@@ -14,11 +14,14 @@ def revise(lives: Lives, supply: Supply, before: ServicePolicy | None, now: int)
     The least disturbing that serves is done: a unit that may stay stays, rates, depth and limits change in
     place, another key size opens it anew. Declared units that drain are let go, so that they may be opened.
     """
+    if before is None:
+        return []
     effects: list[Effect] = []
-    kept = {pair_key(spec.a, spec.b) for spec in lives.policy.sessions}
-    undeclared = (
-        {pair_key(spec.a, spec.b) for spec in before.sessions} - kept if before is not None else set()
+    figures, kept = (
+        {spec_key(spec): spec for spec in before.sessions},
+        set(map(spec_key, lives.policy.sessions)),
     )
+    undeclared = figures.keys() - kept
     for unit in list(lives.units.live.values()):
         key = pair_key(unit.pair.a, unit.pair.b)
         pair = lives.pairing.admit(unit.pair.a, unit.pair.b) if lives.pairing is not None else unit.pair
@@ -28,11 +31,16 @@ def revise(lives: Lives, supply: Supply, before: ServicePolicy | None, now: int)
             effects += _end(lives, unit, "its session is no longer declared", now)
         elif unit.phase is UnitPhase.DRAINING:
             effects += lives.renew(unit, now) if key in kept else []
-        elif pair != unit.pair or _needs_another(lives, unit):
+        elif pair != unit.pair:
             effects += _begin_again(lives, unit, now)
         else:
-            effects += _adjust(lives, supply, unit, now)
+            effects += _refigure(lives, supply, unit, figures.get(key, before.defaults), now)
     return effects
+
+
+def spec_key(spec: SessionSpec) -> tuple[str, str]:
+    """Return what identifies the pair of a declared session."""
+    return pair_key(spec.a, spec.b)
 
 
 def _end(lives: Lives, unit: Unit, reason: str, now: int) -> list[Effect]:
@@ -47,22 +55,21 @@ def _begin_again(lives: Lives, unit: Unit, now: int) -> list[Effect]:
     return lives.renew(unit, now)
 
 
-def _needs_another(lives: Lives, unit: Unit) -> bool:
-    """Tell whether a unit cannot take its figures over: keys have one size, admission was for one rate."""
-    figures = lives.figures_of(unit.pair)
-    other_rate = figures.rate_keys_per_s != unit.rate_keys_per_s
+def _refigure(lives: Lives, supply: Supply, unit: Unit, old: Figures, now: int) -> list[Effect]:
+    """Let a unit take over what is asked of it now, where that differs from what was."""
+    new = lives.figures_of(unit.pair)
+    other_rate = new.rate_keys_per_s != old.rate_keys_per_s
+    limits = (new.depth, new.request_rate_keys_per_s, new.burst_keys)
+    other_limits = limits != (old.depth, old.request_rate_keys_per_s, old.burst_keys)
     verified = lives.policy.admission and len(unit.sites) > 1
-    return figures.size_bits != unit.size_bits or (other_rate and verified)
-
-
-def _adjust(lives: Lives, supply: Supply, unit: Unit, now: int) -> list[Effect]:
-    figures = lives.figures_of(unit.pair)
-    held = (unit.depth, unit.request_rate_keys_per_s, unit.burst_keys)
-    rate = unit.rate_keys_per_s
-    unit.depth = -(-figures.depth // len(unit.sites))
-    unit.take_figures(figures)
+    # Keys of a session have one size, and it was admitted for one rate.
+    if new.size_bits != old.size_bits or (other_rate and verified):
+        return _begin_again(lives, unit, now)
+    if not other_rate and not other_limits:
+        return []
+    unit.depth = -(-new.depth // len(unit.sites))
+    unit.take_figures(new)
     effects: list[Effect] = []
-    if held != (unit.depth, unit.request_rate_keys_per_s, unit.burst_keys):
-        for site in unit.sites:
-            effects += lives.ask_open(unit, site, now)
-    return [*effects, *(supply.say(unit, unit.sites, now) if rate != unit.rate_keys_per_s else [])]
+    for site in unit.sites if other_limits else ():
+        effects += lives.ask_open(unit, site, now)
+    return [*effects, *(supply.say(unit, unit.sites, now) if other_rate else [])]

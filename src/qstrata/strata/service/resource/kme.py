@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from qstrata.core.address import Address
 from qstrata.core.effects import Commit, Effect, Effects, Note, Put, Record, Send, Timer
 from qstrata.core.randomness import RandomSource
@@ -128,7 +130,8 @@ class KmeElement(Element):
         opened = Send(self._controller, SessionOpened(self.address.site, message.session))
         known = self.store.sessions.get(message.session)
         if known is not None:
-            return [] if known.record.closed or message.session in self._opening else [opened]
+            ends = known.record.closed or message.session in self._opening
+            return [] if ends else self._refigure(known, message, opened, now)
         record = SessionRecord(
             session=message.session,
             unit=message.unit,
@@ -149,6 +152,19 @@ class KmeElement(Element):
             return [opened, *self._refill.consider(session, now)]
 
         return [Commit((Put(record),), durable)]
+
+    def _refigure(self, session: Session, message: OpenSession, opened: Send, now: int) -> Effects:
+        """Take over the figures of an open session that may change while it is open."""
+        record = msgspec.structs.replace(
+            session.record,
+            depth=message.depth,
+            request_rate_keys_per_s=message.request_rate_keys_per_s,
+            burst_keys=message.burst_keys,
+        )
+        if record == session.record:
+            return [opened]
+        session.take_figures(record, now)
+        return [Commit((Put(record),), lambda now: [opened, *self._refill.consider(session, now)])]
 
     def _grant(self, message: GrantCredit, sender: Address, now: int) -> Effects:
         session = self.store.sessions.get(message.session)

@@ -158,7 +158,7 @@ class Refill:
 
     def _draw_local(self, session: Session, now: int) -> Effects:
         missing = session.record.depth - len(session.ready)
-        if not missing:
+        if missing <= 0:
             return []
         is_full = session.unfetched() + missing > self._store.figures.stored_max
         session.refill = FULL if is_full else ""

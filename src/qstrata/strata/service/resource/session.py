@@ -100,6 +100,14 @@ class Session:
             held = token_bucket(record.request_rate_keys_per_s, record.burst_keys, since_ps, full=full)
         return held
 
+    def take_figures(self, record: SessionRecord, now: int) -> None:
+        """Take over other figures; buckets begin empty where their law is another."""
+        old, self.record = self.record, record
+        law = (record.request_rate_keys_per_s, record.burst_keys)
+        if law != (old.request_rate_keys_per_s, old.burst_keys):
+            self._buckets.clear()
+            self.loaded_ps = now
+
     def grant(self, sae: str, keys: int, now: int) -> None:
         """Take keys from what this SAE may still ask for; OverdrawnError beyond it."""
         held = self.bucket(sae, now)
