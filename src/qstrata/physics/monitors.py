@@ -1,0 +1,144 @@
+"""What the instruments of a decoy-state BB84 link say of attacks: tests of one block's counts.
+
+Each instrument compares a number of clicks with what the commissioned link makes of it, as a share of trials:
+of pulses, clicks or sifted bits. For k of n trials and the expected share p, P(as far off as k) is at most
+2 e^-D with D = n KL(k/n || p), the Chernoff bound (T. M. Cover, J. A. Thomas, Elements of Information Theory,
+2nd ed., chapter 11): an alarm above D = ln(2/alpha) is false with probability alpha at most, for every block
+length. Powers are those of the normal approximation.
+"""
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+
+from qstrata.physics.attacks import unattacked
+from qstrata.physics.counts import Counts, ExpectedCounts, expected_counts
+from qstrata.physics.parameters import LinkParameters
+
+FALSE_ALARM = 1e-9
+"""How often one instrument may raise a false alarm on one block; a link has 43,200 blocks of 60 s a month."""
+
+QBER_Z, QBER_X = "error rate in Z", "error rate in X"
+DECOY_RATIO = "share of weak decoys"
+VACUUM_YIELD = "vacuum yield"
+CLICK_RATE = "click rate"
+BASIS_SHARE = "clicks in Z"
+DOUBLE_CLICKS = "double clicks"
+INSTRUMENTS = (QBER_Z, QBER_X, DECOY_RATIO, VACUUM_YIELD, CLICK_RATE, BASIS_SHARE, DOUBLE_CLICKS)
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one instrument says of a block: `observed` and `expected` shares of `trials`, and D."""
+
+    instrument: str
+    trials: float
+    observed: float
+    expected: float
+    deviance: float
+
+    @property
+    def false_alarm(self) -> float:
+        """Return how probable so much is, at most, on a link without attacks."""
+        return min(1.0, 2.0 * math.exp(-self.deviance))
+
+
+def readings(counts: Counts, commissioned: LinkParameters) -> tuple[Reading, ...]:
+    """Return what every instrument says of a block; one that saw no trial says nothing.
+
+    `commissioned` is the link as control knows it; attacks in it are ignored.
+    """
+    expected = expected_counts(unattacked(commissioned), float(counts.pulses))
+    return tuple(
+        Reading(name, trials, hits / trials, share, trials * _divergence(hits / trials, share))
+        for (name, trials, hits), share in zip(_trials(counts), _shares(expected), strict=True)
+        if trials
+    )
+
+
+def findings(
+    counts: Counts, commissioned: LinkParameters, false_alarm: float = FALSE_ALARM
+) -> tuple[Reading, ...]:
+    """Return the readings that no link without attacks gives more often than `false_alarm`, worst first."""
+    limit = math.log(2.0 / false_alarm)
+    found = [reading for reading in readings(counts, commissioned) if reading.deviance >= limit]
+    return tuple(sorted(found, key=lambda reading: -reading.deviance))
+
+
+def power(
+    commissioned: LinkParameters, attacked: LinkParameters, pulses: float, false_alarm: float = FALSE_ALARM
+) -> dict[str, float]:
+    """Return how probable it is that each instrument raises an alarm on one block under an attack."""
+    limit = math.log(2.0 / false_alarm)
+    clean = expected_counts(unattacked(commissioned), pulses)
+    truth = expected_counts(attacked, pulses)
+    powers = {}
+    for (name, trials, mean), share in zip(_trials(truth), _shares(clean), strict=True):
+        if not trials:
+            continue
+        low, high = _limits(trials, share, limit)
+        spread = math.sqrt(mean * (1.0 - mean / trials))
+        powers[name] = _tail(low + 0.5, mean, spread) + 1.0 - _tail(high - 0.5, mean, spread)
+    return powers
+
+
+def _trials(counts: Counts | ExpectedCounts) -> Iterator[tuple[str, float, float]]:
+    """Yield every instrument with its trials and its hits."""
+    n, m = counts.n, counts.m
+    signal, weak = n[0][0] + n[1][0], n[0][1] + n[1][1]
+    yield QBER_Z, sum(n[0]), sum(m[0])
+    yield QBER_X, sum(n[1]), sum(m[1])
+    yield DECOY_RATIO, signal + weak, weak
+    yield VACUUM_YIELD, counts.sent[2], n[0][2] + n[1][2]
+    yield CLICK_RATE, sum(counts.sent), counts.detections
+    yield BASIS_SHARE, counts.detections, counts.clicks_z
+    yield DOUBLE_CLICKS, sum(counts.sent), counts.double_clicks
+
+
+def _shares(expected: ExpectedCounts) -> Iterator[float]:
+    return (hits / trials if trials else 0.0 for _, trials, hits in _trials(expected))
+
+
+def _divergence(observed: float, expected: float) -> float:
+    """Return KL(observed || expected) of two outcomes, in nats; infinite where the impossible was seen."""
+    total = 0.0
+    for q, p in ((observed, expected), (1.0 - observed, 1.0 - expected)):
+        if q > 0.0:
+            if p <= 0.0:
+                return math.inf
+            total += q * math.log(q / p)
+    return max(0.0, total)
+
+
+def _limits(trials: float, share: float, limit: float) -> tuple[float, float]:
+    """Return the numbers of hits at and below which, and at and above which, an alarm is raised.
+
+    -1 and infinity where no number is low or high enough.
+    """
+    low, high = -1.0, math.inf
+    if trials * _divergence(0.0, share) >= limit:
+        below, above = 0.0, trials * share
+        while above - below > 0.25:
+            middle = (below + above) / 2.0
+            if trials * _divergence(middle / trials, share) >= limit:
+                below = middle
+            else:
+                above = middle
+        low = math.floor(below)
+    if trials * _divergence(1.0, share) >= limit:
+        below, above = trials * share, trials
+        while above - below > 0.25:
+            middle = (below + above) / 2.0
+            if trials * _divergence(middle / trials, share) >= limit:
+                above = middle
+            else:
+                below = middle
+        high = math.ceil(above)
+    return low, high
+
+
+def _tail(value: float, mean: float, spread: float) -> float:
+    """Return P(X <= value) of a normal variable; a step where it has no spread."""
+    if spread <= 0.0:
+        return 1.0 if value >= mean else 0.0
+    return 0.5 * math.erfc((mean - value) / (spread * math.sqrt(2.0)))
