@@ -5,6 +5,7 @@ import heapq
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -61,9 +62,16 @@ class NoPath(msgspec.Struct, frozen=True, gc=False):
 
 _Edges = Mapping[str, Sequence[tuple[str, str, float]]]
 
+Barred = Mapping[str, str]
+"""Sites that no path may go through, though it may end there, and why."""
 
-def choose_path(views: Sequence[LinkView], a: str, b: str, gain: float = DETOUR_GAIN) -> Path | NoPath:
-    """Choose the path between two sites, the same for any order of `views`.
+NONE_BARRED: Barred = MappingProxyType({})
+
+
+def choose_path(
+    views: Sequence[LinkView], a: str, b: str, gain: float = DETOUR_GAIN, barred: Barred = NONE_BARRED
+) -> Path | NoPath:
+    """Choose the path between two sites, through none of `barred`, the same for any order of `views`.
 
     Only ACTIVE links that make or hold key are taken, by rate; without such a path also PASSIVE links,
     by pool. Of the paths at least 1/`gain` as wide as the widest the one with the fewest hops is
@@ -71,11 +79,11 @@ def choose_path(views: Sequence[LinkView], a: str, b: str, gain: float = DETOUR_
     """
     for passive in (False, True):
         widths = {view.link: _width(view, passive) for view in views}
-        found = _choose(views, widths, a, b, gain)
+        found = _choose(views, widths, a, b, gain, barred)
         if found is not None:
             links, width = found
             return Path(_sites(views, links, a), links, width, passive)
-    return NoPath(_blockage(views, a, b))
+    return NoPath(_blockage(views, a, b, barred))
 
 
 def path_width(views: Mapping[str, LinkView], path: Path) -> float | None:
@@ -99,12 +107,17 @@ def _width(view: LinkView, passive: bool) -> float | None:
 
 
 def _choose(
-    views: Sequence[LinkView], widths: Mapping[str, float | None], a: str, b: str, gain: float
+    views: Sequence[LinkView],
+    widths: Mapping[str, float | None],
+    a: str,
+    b: str,
+    gain: float,
+    barred: Barred,
 ) -> tuple[tuple[str, ...], float] | None:
     levels = sorted({width for width in widths.values() if width is not None}, reverse=True)
 
     def fewest(level: float) -> tuple[str, ...] | None:
-        return _fewest(_edges(views, widths, level), a, b)
+        return _fewest(_edges(views, widths, level), a, b, barred)
 
     if not levels or fewest(levels[-1]) is None:
         return ((), math.inf) if a == b else None
@@ -133,7 +146,7 @@ def _edges(views: Sequence[LinkView], widths: Mapping[str, float | None], least:
     return edges
 
 
-def _fewest(edges: _Edges, a: str, b: str) -> tuple[str, ...] | None:
+def _fewest(edges: _Edges, a: str, b: str, barred: Barred) -> tuple[str, ...] | None:
     layer: dict[str, tuple[str, ...]] = {a: ()}
     seen = {a}
     while layer:
@@ -141,7 +154,7 @@ def _fewest(edges: _Edges, a: str, b: str) -> tuple[str, ...] | None:
             return layer[b]
         reached: dict[str, tuple[str, ...]] = {}
         for site, links in layer.items():
-            for link, other, _ in edges.get(site, ()):
+            for link, other, _ in edges.get(site, ()) if site == a or site not in barred else ():
                 if other not in seen and (other not in reached or (*links, link) < reached[other]):
                     reached[other] = (*links, link)
         seen |= reached.keys()
@@ -158,8 +171,8 @@ def _sites(views: Sequence[LinkView], links: Sequence[str], a: str) -> tuple[str
     return tuple(sites)
 
 
-def _blockage(views: Sequence[LinkView], a: str, b: str) -> str:
-    """Name the unusable links of the path that has the fewest of them."""
+def _blockage(views: Sequence[LinkView], a: str, b: str, barred: Barred) -> str:
+    """Name the unusable links and the barred sites of the path that has the fewest of them."""
     neighbours: dict[str, list[tuple[LinkView, str]]] = {}
     for view in views:
         neighbours.setdefault(view.a, []).append((view, view.b))
@@ -173,10 +186,13 @@ def _blockage(views: Sequence[LinkView], a: str, b: str) -> str:
         seen.add(site)
         if site == b:
             by_name = {view.link: view for view in views}
-            return "; ".join(_why(by_name[link]) for link in links if _unusable(by_name[link]))
+            dead = [_why(by_name[link]) for link in links if _unusable(by_name[link])]
+            inner = _sites(views, links, a)[1:-1]
+            return "; ".join([*dead, *(f"node {each} {barred[each]}" for each in inner if each in barred)])
+        passes = int(site != a and site in barred)
         for view, other in neighbours.get(site, ()):
             if other not in seen:
-                step = (blocked + _unusable(view), hops + 1, (*links, view.link), other)
+                step = (blocked + passes + _unusable(view), hops + 1, (*links, view.link), other)
                 heapq.heappush(queue, step)
     return f"no chain of links joins {a} and {b}: declare one"
 

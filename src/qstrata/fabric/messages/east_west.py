@@ -1,6 +1,6 @@
-"""T5 of forwarding.res: distillation between agents, hand-over at a site, pool upkeep and relay hops.
+"""T5 of resources: distillation between agents, hand-over at a site, pool upkeep, relay hops, negotiation.
 
-Between sites, agents speak on the distillation channel of their link, relays on its relay channel.
+Between sites, agents speak on the distillation channel of their link, relays and KMEs on its relay channel.
 """
 
 from typing import ClassVar
@@ -10,6 +10,7 @@ import msgspec
 from qstrata.core.address import End
 from qstrata.core.secrets import KeyMaterial
 from qstrata.fabric.messages.base import Message
+from qstrata.fabric.messages.service_control import HopReply, Offer
 from qstrata.fabric.messages.transfer import TransferHeader
 from qstrata.physics.counts import Counts
 from qstrata.store.records import Segment
@@ -155,3 +156,32 @@ class Returned(_Peer, frozen=True, gc=False):
     transfer: str
     placed: bool
     reason: str
+
+
+class _Kme(Message, frozen=True, gc=False):
+    arrow: ClassVar[str] = "T5"
+    sent_by: ClassVar[tuple[End, ...]] = (End.SERVICE_RES,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.SERVICE_RES,)
+    logged: ClassVar[tuple[str, ...]] = ("proposal", "serial")
+
+
+class Proposal(_Kme, frozen=True, gc=False):
+    """KME to KME: pass a proposed unit on along its route (see ProposeUnit); `hops` answered so far."""
+
+    proposal: str
+    serial: int
+    offer: Offer
+    route: tuple[str, ...]
+    channels: tuple[str, ...]
+    registry: int
+    settled: bool
+    hops: tuple[HopReply, ...]
+
+
+class ProposalReplied(_Kme, frozen=True, gc=False):
+    """KME to KME, back along the route: the offer as it came back, and every hop's answer in order."""
+
+    proposal: str
+    serial: int
+    offer: Offer
+    hops: tuple[HopReply, ...]

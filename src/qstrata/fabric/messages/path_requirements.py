@@ -24,7 +24,9 @@ class RequirePath(_Down, frozen=True, gc=False):
     """Require a path between the KMEs of two sites for a session; the same again is answered again.
 
     `rate_bps` is what both KMEs together may spend. With `verify` a new path is lost at once unless each of
-    its links makes that much beside what is promised to other sessions.
+    its links makes that much beside what is promised to other sessions. The path goes through none of the
+    sites to `avoid`; another such list asks for another path. The path of the session `former`, if it
+    stands, becomes this session's.
     """
 
     session: str
@@ -32,6 +34,8 @@ class RequirePath(_Down, frozen=True, gc=False):
     b: str
     rate_bps: float
     verify: bool = False
+    avoid: tuple[str, ...] = ()
+    former: str = ""
 
 
 class ReleasePath(_Down, frozen=True, gc=False):
@@ -43,13 +47,15 @@ class ReleasePath(_Down, frozen=True, gc=False):
 class PathGranted(_Up, frozen=True, gc=False):
     """Grant a path; its tables are in force at every relay of `sites`. Replaces an earlier one.
 
-    `rate_bps` forecasts what the path sustains for this session.
+    `rate_bps` forecasts what the path sustains for this session; `channels` are the relay channels that join
+    its sites.
     """
 
     session: str
     path: int
     sites: tuple[str, ...]
     rate_bps: float
+    channels: tuple[str, ...] = ()
 
 
 class PathLost(_Up, frozen=True, gc=False):

@@ -79,13 +79,14 @@ class ConnectivityPolicy(Message, frozen=True, gc=False):
 
 
 class ForwardingPolicy(Message, frozen=True, gc=False):
-    """The quantum links that are wanted."""
+    """The quantum links that are wanted, and the sites that are not trusted to relay others' keys."""
 
     arrow: ClassVar[str] = "T4"
     sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_MGT,)
     sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_CTL,)
     sites: tuple[str, ...]
     links: tuple[LinkSpec, ...]
+    untrusted: tuple[str, ...] = ()
 
 
 class ServicePolicy(Message, frozen=True, gc=False):

@@ -1,5 +1,6 @@
 """F1, service.res - service.sdn: registry, sessions and credit down; what a KME has, and wants, up."""
 
+import enum
 from typing import ClassVar
 
 import msgspec
@@ -33,6 +34,7 @@ class OpenSession(_Down, frozen=True, gc=False):
     """Open a session at a KME, or confirm one that is open; `depth` counts the keys of its own half.
 
     Each SAE is granted `request_rate_keys_per_s`, at most `burst_keys` at once; a rate of 0 bounds nothing.
+    `rate_keys_per_s` is what the KMEs have agreed to make.
     """
 
     logged: ClassVar[tuple[str, ...]] = ("session", "size_bits", "depth")
@@ -46,6 +48,64 @@ class OpenSession(_Down, frozen=True, gc=False):
     valid_until_ps: int
     request_rate_keys_per_s: float = 0.0
     burst_keys: int = 0
+    rate_keys_per_s: float = 0.0
+
+
+class Offer(msgspec.Struct, frozen=True, gc=False):
+    """What a unit is proposed to be; on its way life and rate only go down.
+
+    `originator` and `peer` are the endpoints' URNs, each with its pairing token once it is drawn: the
+    originator's by control, the peer's by the KME that serves it. The unit begins at `begin_s` (Unix
+    seconds) and lives `life_s`; each of its KMEs makes at most `rate_keys_per_s`.
+    """
+
+    originator: str
+    peer: str
+    size_bits: int
+    begin_s: int
+    life_s: int
+    rate_keys_per_s: float
+
+
+class Reply(enum.Enum):
+    """What a KME says to a proposal; of a silent one the KME before it says so."""
+
+    ACCEPTED = "accepted"
+    COUNTERED = "countered"
+    REFUSED = "refused"
+    SILENT = "silent"
+
+
+class HopReply(msgspec.Struct, frozen=True, gc=False):
+    """One hop's answer: the life and rate that are left after it, and why it counters or refuses."""
+
+    site: str
+    reply: Reply
+    life_s: int
+    rate_keys_per_s: float
+    reason: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Tell whether the proposal goes on after this hop."""
+        return self.reply in (Reply.ACCEPTED, Reply.COUNTERED)
+
+
+class ProposeUnit(_Down, frozen=True, gc=False):
+    """Propose a unit to the KMEs along a route, beginning with this one; `channels` join its sites.
+
+    The same `serial` again is the same attempt, a later one replaces it. KMEs of endpoints whose registry is
+    older than `registry` say nothing. A `settled` offer is of an open unit: it may only be taken or refused.
+    """
+
+    logged: ClassVar[tuple[str, ...]] = ("proposal", "serial")
+    proposal: str
+    serial: int
+    offer: Offer
+    route: tuple[str, ...]
+    channels: tuple[str, ...]
+    registry: int
+    settled: bool
 
 
 class GrantCredit(_Down, frozen=True, gc=False):
@@ -104,6 +164,17 @@ class SessionOpened(_Up, frozen=True, gc=False):
     session: str
 
 
+class UnitReplied(_Up, frozen=True, gc=False):
+    """Say what became of a proposal: the offer as it came back, and every hop's answer in order."""
+
+    logged: ClassVar[tuple[str, ...]] = ("proposal", "serial")
+    site: str
+    proposal: str
+    serial: int
+    offer: Offer
+    hops: tuple[HopReply, ...]
+
+
 class CreditWanted(_Up, frozen=True, gc=False):
     """Ask for more credit before half of the last grant is used."""
 
@@ -124,6 +195,7 @@ class HeldSession(msgspec.Struct, frozen=True, gc=False):
     size_bits: int
     depth: int
     valid_until_ps: int
+    rate_keys_per_s: float = 0.0
 
 
 class SessionsReport(_Up, frozen=True, gc=False):
@@ -152,10 +224,21 @@ class KeyTrace(msgspec.Struct, frozen=True, gc=False):
     position: int = 0
 
 
+class NegotiationTrace(msgspec.Struct, frozen=True, gc=False):
+    """What one KME keeps of a negotiation: the unit's final identifier, none if it was not agreed on."""
+
+    site: str
+    session: str
+    unit: str
+    originator: str
+    hops: tuple[HopReply, ...]
+
+
 class KeyTraced(_Up, frozen=True, gc=False):
-    """Answer TraceKey: the keys found, at most 100; empty when the KME knows none."""
+    """Answer TraceKey: the keys found, at most 100, and how their unit was negotiated, if here."""
 
     logged: ClassVar[tuple[str, ...]] = ("request",)
     request: int
     site: str
     keys: tuple[KeyTrace, ...]
+    negotiations: tuple[NegotiationTrace, ...] = ()

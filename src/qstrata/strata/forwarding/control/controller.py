@@ -36,10 +36,10 @@ from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.asking import Serials, Subscription
 from qstrata.planes.controlling import Controller
-from qstrata.planes.paths import LinkPhase, LinkView, NoPath, Path
+from qstrata.planes.paths import Barred, LinkPhase, LinkView, NoPath, Path
 from qstrata.strata.forwarding.control.links import ACTIVE, DARK, SILENT, LinkBook
 from qstrata.strata.forwarding.control.promises import Load, shortfall
-from qstrata.strata.forwarding.control.routes import Route, Verdict, judge
+from qstrata.strata.forwarding.control.routes import Route, Verdict, barred_sites, judge
 from qstrata.strata.forwarding.control.tables import TableBook
 
 GRACE_PS = 3 * PS_PER_S
@@ -266,24 +266,46 @@ class ForwardingController(Controller):
     def _require(self, message: RequirePath, sender: Address, now: int) -> Effects:
         if self._policy is None:
             return ()
-        route = self._routes.get(message.session)
-        if route is None and message.verify:
-            if self._is_settling(now):
-                return ()
-            short = shortfall(self._views, self._routes.values(), message.a, message.b, message.rate_bps)
-            if short:
-                return (Send(self._service, PathLost(message.session, short)),)
+        route = self._routes.get(message.session) or self._renamed(message)
+        if route is not None and route.avoid != message.avoid:
+            return [*self._let_go(message.session, now), *self._begin(message, now)]
         if route is None:
-            route = Route(message.session, message.a, message.b, message.rate_bps)
-            self._routes[message.session] = route
-        elif route.path is not None:
+            return self._begin(message, now)
+        route.rate_bps = min(route.rate_bps, message.rate_bps)
+        if route.path is not None:
             return (self._grant(route),)
-        elif route.lost:
+        if route.lost:
             return (Send(self._service, PathLost(route.session, route.lost)),)
         return self._review(now)
 
+    def _renamed(self, message: RequirePath) -> Route | None:
+        route = self._routes.pop(message.former, None)
+        if route is not None:
+            route.session = message.session
+            self._routes[message.session] = route
+        return route
+
+    def _begin(self, message: RequirePath, now: int) -> Effects:
+        route = Route(message.session, message.a, message.b, message.rate_bps, message.avoid)
+        if message.verify:
+            if self._is_settling(now):
+                return ()
+            short = shortfall(
+                self._views, self._routes.values(), *route.ends, route.rate_bps, self._barred(route)
+            )
+            if short:
+                return (Send(self._service, PathLost(message.session, short)),)
+        self._routes[message.session] = route
+        return self._review(now)
+
+    def _barred(self, route: Route) -> Barred:
+        return barred_sites(self._policy.untrusted, route.avoid)
+
     def _release(self, message: ReleasePath, sender: Address, now: int) -> Effects:
-        route = self._routes.pop(message.session, None)
+        return self._let_go(message.session, now)
+
+    def _let_go(self, session: str, now: int) -> Effects:
+        route = self._routes.pop(session, None)
         return [*self._retire_later(route, now), *self.publish()] if route is not None else ()
 
     def _review(self, now: int) -> list[Effect]:
@@ -292,7 +314,7 @@ class ForwardingController(Controller):
         effects: list[Effect] = []
         if not self._is_settling(now):
             for route in self._routes.values():
-                effects += self._act(route, *judge(route, self._views, now), now)
+                effects += self._act(route, *judge(route, self._views, now, self._barred(route)), now)
         return [*effects, *self.publish()]
 
     def _is_settling(self, now: int) -> bool:
@@ -348,4 +370,7 @@ class ForwardingController(Controller):
     def _grant(self, route: Route) -> Send:
         assert route.path is not None
         rate_bps = Load(self._routes.values()).forecast_bps(route, self._views)
-        return Send(self._service, PathGranted(route.session, route.number, route.path.sites, rate_bps))
+        books = (self._links.get(link) for link in route.path.links)
+        channels = tuple(book.bearers.relay if book and book.bearers else "" for book in books)
+        granted = PathGranted(route.session, route.number, route.path.sites, rate_bps, channels)
+        return Send(self._service, granted)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from qstrata.planes.credit import fair_share_bps, link_forecast_bps
-from qstrata.planes.paths import LinkPhase, LinkView, NoPath, choose_path
+from qstrata.planes.paths import NONE_BARRED, Barred, LinkPhase, LinkView, NoPath, choose_path
 from qstrata.strata.forwarding.control.routes import Route
 
 PROMISED_SHARE = 0.9
@@ -39,12 +39,19 @@ def promised_bps(routes: Iterable[Route]) -> Counter[str]:
     return promised
 
 
-def shortfall(views: Mapping[str, LinkView], routes: Iterable[Route], a: str, b: str, rate_bps: float) -> str:
+def shortfall(
+    views: Mapping[str, LinkView],
+    routes: Iterable[Route],
+    a: str,
+    b: str,
+    rate_bps: float,
+    barred: Barred = NONE_BARRED,
+) -> str:
     """Return why two sites cannot be promised a rate (bit/s): the scarcest link and what is left.
 
     Empty if they can.
     """
-    path = choose_path(list(views.values()), a, b)
+    path = choose_path(list(views.values()), a, b, barred=barred)
     if isinstance(path, NoPath):
         return path.reason
     promised = promised_bps(routes)

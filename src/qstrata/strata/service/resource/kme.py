@@ -9,6 +9,7 @@ from qstrata.core.effects import Commit, Effect, Effects, Note, Put, Record, Sen
 from qstrata.core.randomness import RandomSource
 from qstrata.fabric.log import Sampled
 from qstrata.fabric.messages.delivery import AskStatus, DecKeys, EncKeys
+from qstrata.fabric.messages.east_west import Proposal, ProposalReplied
 from qstrata.fabric.messages.samples import KmeSample, ProbeService, SessionSample
 from qstrata.fabric.messages.service_control import (
     CloseSession,
@@ -19,6 +20,7 @@ from qstrata.fabric.messages.service_control import (
     KeyTraced,
     KmeHello,
     OpenSession,
+    ProposeUnit,
     ReportSessions,
     SessionOpened,
     SessionsReport,
@@ -32,6 +34,7 @@ from qstrata.planes.token_bucket import token_bucket
 from qstrata.store.records import BatchState, KeyRecord, KeyState, KmeRegistry, SessionRecord
 from qstrata.strata.service.resource.delivery import Delivery
 from qstrata.strata.service.resource.keystore import KeyStore, KmeFigures, committed
+from qstrata.strata.service.resource.negotiation import Negotiation
 from qstrata.strata.service.resource.refill import Refill
 from qstrata.strata.service.resource.session import Credit, Session, Tally, tally
 
@@ -60,6 +63,7 @@ class KmeElement(Element):
         self._controller = port.bind(controller)
         self._refill = Refill(self.store, self._controller)
         self._delivery = Delivery(self.store, self._refill)
+        self._negotiation = Negotiation(self.store, self._controller)
         self._telemetry: Address | None = None
         self._period_ps = 0
         self._samples = 0
@@ -73,6 +77,9 @@ class KmeElement(Element):
             (CloseSession, self._close),
             (ReportSessions, self._report),
             (TraceKey, self._trace),
+            (ProposeUnit, self._negotiation.proposed),
+            (Proposal, self._negotiation.passed),
+            (ProposalReplied, self._negotiation.replied),
             (ProbeService, self._probe),
             (TransferRefused, self._refill.refused),
             (TransferSettled, self._refill.settled),
@@ -143,6 +150,7 @@ class KmeElement(Element):
             valid_until_ps=message.valid_until_ps,
             request_rate_keys_per_s=message.request_rate_keys_per_s,
             burst_keys=message.burst_keys,
+            rate_keys_per_s=message.rate_keys_per_s,
         )
         session = self.store.open(record)
         self._opening.add(message.session)
@@ -204,7 +212,15 @@ class KmeElement(Element):
     def _report(self, message: ReportSessions, sender: Address, now: int) -> Effects:
         held = tuple(
             HeldSession(
-                r.session, r.unit, r.local, r.peer, r.peer_site, r.size_bits, r.depth, r.valid_until_ps
+                r.session,
+                r.unit,
+                r.local,
+                r.peer,
+                r.peer_site,
+                r.size_bits,
+                r.depth,
+                r.valid_until_ps,
+                r.rate_keys_per_s,
             )
             for r in (session.record for session in self.store.sessions.values())
             if not r.closed
@@ -221,7 +237,9 @@ class KmeElement(Element):
         elif session is not None:
             newest = [*session.ended.values(), *session.keys.values()][-TRACED_MAX:]
             keys = [self._key_trace(session, key) for key in newest]
-        answer = KeyTraced(message.request, self.address.site, tuple(keys))
+        unit = session.record.session if session is not None else message.wanted
+        negotiations = self._negotiation.traces(unit)
+        answer = KeyTraced(message.request, self.address.site, tuple(keys), negotiations)
         return [Send(self.store.port.bind(sender), answer)]
 
     def _key_trace(self, session: Session, key: KeyRecord) -> KeyTrace:
