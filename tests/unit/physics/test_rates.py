@@ -87,3 +87,38 @@ def test_figures_outside_physics_are_refused_with_the_range(given, said):
 def test_an_unknown_protocol_is_refused_with_those_there_are():
     with pytest.raises(InputError, match="decoy-bb84"):
         rate_model("b92")
+
+
+def test_two_clicks_cost_the_square_of_one_arm_and_one_click_the_arm():
+    # Rates go as eta^2 and as eta (Barrett, Kok 2005; Cabrillo et al. 1999): 100 km more is 10 dB an arm.
+    for name, decades in (("barrett-kok", 2.0), ("single-click", 1.0)):
+        near, far = (row(rate_model(name), length_km) for length_km in (100.0, 200.0))
+        assert math.log10(near["herald_probability"] / far["herald_probability"]) == pytest.approx(
+            decades, abs=0.02
+        )
+
+
+def test_worked_figures_of_heralded_hops():
+    # 10 km at 0.2 dB/km: an arm is 0.9 * 0.8 * 10^-0.1; two swapped pairs of 0.98 have 0.960533.
+    one = row(rate_model("barrett-kok"), 10.0)
+    arm = 0.72 * 10**-0.1
+    assert one["herald_probability"] == pytest.approx(arm**2 / 2)
+    assert one["fresh_fidelity"] == pytest.approx(0.98)
+    assert one["fidelity"] == pytest.approx(0.98)
+    assert one["rate"] == pytest.approx(one["link_rate"])
+    two = row(rate_model("barrett-kok"), 20.0, hops=2.0)
+    assert two["fresh_fidelity"] == pytest.approx(0.960533, abs=1e-6)
+    assert two["fidelity"] < two["fresh_fidelity"]
+    # Two links wait (3 - 2p)/(p(2 - p)) attempts on average.
+    p = one["herald_probability"]
+    assert two["link_rate"] / two["rate"] == pytest.approx((3 - 2 * p) / (2 - p))
+
+
+def test_repeaters_pay_where_the_fibre_is_long():
+    direct, chain = (row(rate_model("barrett-kok"), 400.0, hops=hops, fidelity=1.0) for hops in (1.0, 8.0))
+    assert chain["rate"] > 1000 * direct["rate"]
+
+
+def test_half_a_hop_is_refused():
+    with pytest.raises(InputError, match="whole number"):
+        complete(rate_model("single-click"), {"hops": 2.5})

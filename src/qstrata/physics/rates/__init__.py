@@ -3,9 +3,10 @@
 from qstrata.core.errors import InputError
 from qstrata.physics.rates.bbm92 import BBM92
 from qstrata.physics.rates.decoy import DECOY_BB84, ONE_DECOY_BB84
+from qstrata.physics.rates.heralded import BARRETT_KOK, SINGLE_CLICK
 from qstrata.physics.rates.model import RateModel
 
-RATE_MODELS: tuple[RateModel, ...] = (DECOY_BB84, ONE_DECOY_BB84, BBM92)
+RATE_MODELS: tuple[RateModel, ...] = (DECOY_BB84, ONE_DECOY_BB84, BBM92, BARRETT_KOK, SINGLE_CLICK)
 
 
 def rate_model(name: str) -> RateModel:
