@@ -18,11 +18,12 @@ class BlockHead(msgspec.Struct, frozen=True):
     number: int
     counts: Counts
     provisioned_bits: int
+    distilled_bits: int = 0
 
     @property
     def readable_bits(self) -> int:
-        """Return the most that can be read: what was provisioned, or the sifted bits of the key basis."""
-        return self.provisioned_bits or sum(self.counts.n[0])
+        """Return the most that can be read: what was provisioned or distilled, else the sifted Z bits."""
+        return self.provisioned_bits or self.distilled_bits or sum(self.counts.n[0])
 
 
 class _Block:

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import msgspec
 
 from qstrata.core.address import Address
-from qstrata.core.effects import Effects
-from qstrata.core.randomness import RandomSource
+from qstrata.core.effects import Effects, Work, WorkDone
+from qstrata.core.randomness import RandomSource, stream
 from qstrata.fabric.messages.base import Message
 from qstrata.physics.counts import Counts
 from qstrata.physics.parameters import LinkParameters
@@ -23,7 +23,8 @@ class LinkTask(msgspec.Struct, frozen=True, kw_only=True):
 
     A block ends after `block_ps` of running time and windows after at most `period_ps`; blocks count from
     `first_block` (>= 1). All draws come from streams of `seed`, except key bits: `key_bits(block)` is where
-    an engine that draws them takes them from.
+    an engine that draws them takes them from. Engines that make keys of a given length make
+    `block_key_bits` a block; a block's work off the loop may take `limit_s` of the clock.
     """
 
     link: str
@@ -34,29 +35,46 @@ class LinkTask(msgspec.Struct, frozen=True, kw_only=True):
     first_block: int
     seed: int
     key_bits: Callable[[int], RandomSource]
+    block_key_bits: int = 256
+    limit_s: float = 300.0
+
+    def draws(self, block: int, revision: int) -> int:
+        """Return a seed below 2**31 for work on a block; another revision of the block has another."""
+        return int(stream(self.seed, "twin", self.link, block, revision, "work").integers(2**31))
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine can do: its name, its protocols, and the levels of detail, finest first."""
+    """What an engine can do: its name, its protocols, and the levels of detail, finest first.
+
+    `off_loop`: its blocks are work done off the loop, which needs an executor of jobs.
+    """
 
     name: str
     protocols: tuple[str, ...] = ("decoy-bb84",)
     levels: tuple[str, ...] = ("counts",)
+    off_loop: bool = False
 
 
 class Window(msgspec.Struct, frozen=True):
-    """Hold what one report tells; `total` is that of the whole block where this window ends it."""
+    """Hold what one report tells; `total` is that of the whole block where this window ends it.
+
+    `distilled_bits` > 0: the devices distil by themselves, and the block has so many bits of key. `finding`
+    says why a block is lost; such a window has no total.
+    """
 
     block: int
     counts: Counts
     total: Counts | None
+    distilled_bits: int = 0
+    finding: str = ""
 
 
 class LinkEngine(Protocol):
     """Run one link. Instants are those of the receiver, in picoseconds; nothing is told before it is due.
 
-    While `running`, the open window ends at `next_ps`: the twin calls `advance` at that instant. Equal tasks
-    and equal calls give equal windows and bits.
+    While `running`, the open window ends at `next_ps`: the twin calls `advance` at that instant, with what
+    came of the window's `work` if it has any, which may be later. Equal tasks, calls and results of work give
+    equal windows and bits.
     """
 
     running: bool
@@ -66,16 +84,20 @@ class LinkEngine(Protocol):
         """Return what the engine can do."""
         ...
 
-    def estimate(self) -> float:
-        """Return the seconds of the clock that one second of this link is expected to take."""
+    def estimate(self) -> float | None:
+        """Return the seconds of the clock that one second of this link takes; None if not known yet."""
         ...
 
     def begin(self, not_before_ps: int) -> None:
         """Run from an instant that is not earlier than `not_before_ps`; goes on with an open block."""
         ...
 
-    def advance(self) -> Window:
-        """Close the window that ends at `next_ps` and open the next one."""
+    def work(self) -> Work | None:
+        """Return what must be done off the loop for the open window, None if nothing."""
+        ...
+
+    def advance(self, now: int, done: WorkDone | None = None) -> Window:
+        """Close the window that ends at `next_ps`, at that instant or later, and open the next one."""
         ...
 
     def change(self, parameters: LinkParameters, now: int) -> None:

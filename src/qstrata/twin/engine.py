@@ -109,6 +109,8 @@ class Twin(Element):
             first_block=plan.first_block,
             seed=int.from_bytes(self._entropy.bytes(16), "big") if seed is None else seed,
             key_bits=partial(self._key_bits, plan.name),
+            block_key_bits=plan.block_key_bits,
+            limit_s=plan.limit_s,
         )
         return KeyLink(plan, self._engines[plan.engine](task), self._ports, self._plan.processing_ps)
 

@@ -6,14 +6,16 @@ from functools import partial
 from typing import Any, Protocol
 
 from qstrata.core.address import Address
-from qstrata.core.effects import Effect, Effects, Handle, Send, Timer
+from qstrata.core.effects import Effect, Effects, Handle, Job, Send, Timer, WorkDone
 from qstrata.core.errors import InternalError
 from qstrata.core.secrets import KeyMaterial
+from qstrata.core.time import to_seconds
 from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.device import (
     Bits,
     BlockClosed,
     CountsReport,
+    DeviceFault,
     Discard,
     Measure,
     NothingToRead,
@@ -98,6 +100,7 @@ class KeyLink:
         self._token = 0
         self._open_block = plan.first_block
         self._over = False
+        self._faults: dict[str, str] = {}
         if plan.initial_key_bits:
             self._blocks.put(BlockHead(0, zero(), plan.initial_key_bits), engine.bits(0))
 
@@ -120,8 +123,12 @@ class KeyLink:
             return ()
         share, loss_db = faults.amount(INTERCEPT, bearer), faults.amount(LOSS, bearer)
         cut = bool(faults.amount(CUT, bearer))
+        before_ps = self.engine.next_ps
         self.engine.change(disturbed(self.plan.parameters, loss_db, share, cut), now)
-        return ()
+        if not self.engine.running or self.engine.next_ps == before_ps:
+            return ()
+        self._token += 1
+        return (self._next_window(),)
 
     def loss_db(self, bearer: str) -> float:
         """Return the loss of the healthy fibre, 0 for a channel."""
@@ -191,20 +198,40 @@ class KeyLink:
 
     # --- what the engine gave ---
 
-    def _next_window(self) -> Timer:
-        return Timer(self.engine.next_ps, partial(self._close_window, self._token))
+    def _next_window(self) -> Timer | Job:
+        work = self.engine.work()
+        if work is None:
+            return Timer(self.engine.next_ps, partial(self._close_window, self._token, None))
+        return Job(work, self.engine.next_ps, partial(self._close_window, self._token))
 
-    def _close_window(self, token: int, now: int) -> Effects:
+    def _close_window(self, token: int, done: WorkDone | None, now: int) -> Effects:
         if token != self._token:
             return ()
-        window = self.engine.advance()
+        window = self.engine.advance(now, done)
         report = CountsReport(self.plan.name, window.block, window.counts)
-        effects = [self._next_window(), Timer(now + self._propagation_ps, partial(self._report, report))]
-        self._open_block = window.block + (window.total is not None)
+        effects: list[Effect] = [
+            self._next_window(),
+            Timer(now + self._propagation_ps, partial(self._report, report)),
+        ]
+        is_closed = window.total is not None or bool(window.finding)
+        self._open_block = window.block + is_closed
         if window.total is not None:
-            head = BlockHead(window.block, window.total, 0)
+            head = BlockHead(window.block, window.total, 0, window.distilled_bits)
             effects.append(Timer(now + self._announce_ps, partial(self._announce, head)))
+        if is_closed:
+            effects += self._tell("failed", window.finding)
+        if done is not None:
+            late_s = to_seconds(done.late_ps)
+            effects += self._tell("late", f"block {window.block} came {late_s:.3f} s late" if late_s else "")
         return effects
+
+    def _tell(self, kind: str, finding: str) -> Effects:
+        """Tell both agents of a fault of the devices that stands, in new words, or is over."""
+        if finding == self._faults.get(kind, ""):
+            return ()
+        self._faults[kind] = finding
+        fault = DeviceFault(self.plan.name, kind, bool(finding), finding)
+        return [device.send(fault) for device in self._devices]
 
     def _report(self, report: CountsReport, now: int) -> Effects:
         return [device.send(report) for device in self._devices if device.ticking and not self._over]
@@ -216,4 +243,5 @@ class KeyLink:
         return [device.send(self._closed(head)) for device in self._devices]
 
     def _closed(self, head: BlockHead) -> BlockClosed:
-        return BlockClosed(self.plan.name, head.number, head.counts, head.provisioned_bits)
+        name, counts = self.plan.name, head.counts
+        return BlockClosed(name, head.number, counts, head.provisioned_bits, head.distilled_bits)

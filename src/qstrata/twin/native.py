@@ -1,7 +1,9 @@
 """The native engine: decoy-state BB84 at level `counts`, by one multinomial draw for many windows."""
 
+from qstrata.core.effects import WorkDone
 from qstrata.core.randomness import RandomSource
-from qstrata.twin.contract import Capabilities, LinkTask
+from qstrata.core.time import PS_PER_S
+from qstrata.twin.contract import Capabilities, LinkTask, Window
 from qstrata.twin.link import LinkRun
 
 NATIVE = "native"
@@ -29,7 +31,14 @@ class NativeEngine(LinkRun):
 
     def estimate(self) -> float:
         """Return the seconds of the clock for one of the link: a draw for each window."""
-        return _SECONDS_PER_WINDOW * 1e12 / self._task.period_ps
+        return _SECONDS_PER_WINDOW * PS_PER_S / self._task.period_ps
+
+    def work(self) -> None:
+        """Return None: windows are drawn where they end."""
+
+    def advance(self, now: int = 0, done: WorkDone | None = None) -> Window:
+        """Close the window that ends at `next_ps` and open the next one."""
+        return super().advance()
 
     def bits(self, block: int) -> RandomSource:
         """Return the stream of a block's key bits."""

@@ -100,7 +100,8 @@ class CountsReport(_Result, frozen=True, gc=False):
 class BlockClosed(_Result, frozen=True, gc=False):
     """Report that a block is complete; it can be read until discarded.
 
-    A provisioned block has no counts: its `provisioned_bits` are given, not distilled.
+    A provisioned block has no counts: its `provisioned_bits` are given, not distilled. Devices that distil
+    by themselves say how many bits of key the block has: `distilled_bits`, else 0.
     Sent again for every held block after PrepareAndSend or Measure.
     """
 
@@ -109,6 +110,21 @@ class BlockClosed(_Result, frozen=True, gc=False):
     block: int
     counts: Counts
     provisioned_bits: int
+    distilled_bits: int = 0
+
+
+class DeviceFault(_Result, frozen=True, gc=False):
+    """Report a fault of a link's devices that begins (`raised`), with the finding, or is over.
+
+    `kind` is `failed` while blocks are lost, `late` while blocks come after their instant, `coarse` while
+    less is told than was asked for.
+    """
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "kind", "raised")
+    link: str
+    kind: str
+    raised: bool
+    finding: str
 
 
 class Bits(_Result, frozen=True, gc=False):

@@ -37,7 +37,7 @@ from qstrata.planes import places
 from qstrata.planes.asking import Serials, Subscription
 from qstrata.planes.controlling import Controller
 from qstrata.planes.paths import Barred, LinkPhase, LinkView, NoPath, Path
-from qstrata.strata.forwarding.control.links import ACTIVE, DARK, SILENT, LinkBook
+from qstrata.strata.forwarding.control.links import SETTLED, LinkBook
 from qstrata.strata.forwarding.control.promises import Load, shortfall
 from qstrata.strata.forwarding.control.routes import Route, Verdict, barred_sites, judge
 from qstrata.strata.forwarding.control.tables import TableBook
@@ -205,7 +205,7 @@ class ForwardingController(Controller):
         book = self._links.get(message.link)
         if book is None or message.site not in book.sites:
             return ()
-        if message.status in (ACTIVE, DARK, SILENT):
+        if message.status in SETTLED:
             self.outbox.settle(("activate", message.link, message.site))
         book.status(message.site, message.status, now)
         return self._review(now)

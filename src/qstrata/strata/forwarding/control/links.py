@@ -7,12 +7,15 @@ from qstrata.fabric.messages.reports import LinkReport
 from qstrata.physics.finite_key import asymptotic_length_rate
 from qstrata.planes.paths import LinkPhase, LinkView
 
-ACTIVE, DARK, SILENT = "active", "dark", "silent"
+ACTIVE, DARK, SILENT, FAILED = "active", "dark", "silent", "failed"
 
 RESTART_PS = 5 * PS_PER_S
 """How long an agent that was active may take to start anew before its link counts as passive."""
 
-_SAID = {DARK: "no light", SILENT: "the peer is unheard"}
+SETTLED = (ACTIVE, DARK, SILENT, FAILED)
+"""What an agent says once it has been activated."""
+
+_SAID = {DARK: "no light", SILENT: "the peer is unheard", FAILED: "the devices lose their blocks"}
 
 
 class LinkBook:

@@ -16,6 +16,7 @@ from qstrata.fabric.messages.device import (
     Bits,
     BlockClosed,
     CountsReport,
+    DeviceFault,
     Discard,
     Measure,
     NothingToRead,
@@ -102,6 +103,7 @@ class AgentElement(Element):
         self._telemetry: Address | None = None
         self._light = True
         self._silent = False
+        self._failed = False
         self._register()
 
     def _register(self) -> None:
@@ -116,6 +118,7 @@ class AgentElement(Element):
             (Started, self._on_started),
             (CountsReport, self._counted),
             (BlockClosed, self._closed),
+            (DeviceFault, self._hurt),
             (Distil, self._distil),
             (Bits, self._read),
             (NothingToRead, self._nothing),
@@ -193,6 +196,7 @@ class AgentElement(Element):
 
     def _status(self) -> Send:
         status = "dark" if not self._light else "silent" if self._silent else "active"
+        status = "failed" if self._failed and status == "active" else status
         if self._started != self._run or not self._run:
             status = "starting"
         return Send(self._controller, LinkStatus(self.address.site, self._link, status))
@@ -220,10 +224,19 @@ class AgentElement(Element):
     def _to_telemetry(self, sample: LinkSample | BlockSample | LinkFault) -> Effects:
         return [Send(self._port.bind(self._telemetry), sample)] if self._telemetry is not None else []
 
+    def _hurt(self, message: DeviceFault, sender: Address, now: int) -> Effects:
+        site, channel = self.address.site, f"device/{message.kind}"
+        fault = LinkFault(site, self._link, now, channel, message.raised, message.finding)
+        if message.kind != "failed":
+            return self._to_telemetry(fault)
+        self._failed = message.raised
+        return [self._status(), *self._to_telemetry(fault)]
+
     def _closed(self, message: BlockClosed, sender: Address, now: int) -> Effects:
         if message.block in self._open:
             return []
         block = OpenBlock(message.counts, message.provisioned_bits, now)
+        block.length = block.length or message.distilled_bits
         self._open[message.block] = block
         effects: list[Effect] = []
         if len(self._open) > OPEN_BLOCKS_MAX:
