@@ -62,12 +62,44 @@ DECIDED_BY_THE_HANDLER = [
     Row("GET with another parameter", "GET", ENC + "?priority=1", 400, "GET takes the parameters"),
     Row("GET with an extension", "GET", ENC + "?extension_optional=[]", 400, "GET takes the parameters"),
     Row(
-        "additional SAE where none is served",
+        "more additional SAEs than are allowed",
         "POST",
         ENC,
         400,
-        "additional_slave_SAE_IDs has more than max_SAE_ID_count = 0",
-        {"additional_slave_SAE_IDs": [CAROL]},
+        "additional_slave_SAE_IDs has more than max_SAE_ID_count = 8",
+        {"additional_slave_SAE_IDs": [f"{CAROL}-{number}" for number in range(9)]},
+    ),
+    Row(
+        "additional SAE twice, spelt otherwise",
+        "POST",
+        ENC,
+        400,
+        "a slave SAE is named twice",
+        {"additional_slave_SAE_IDs": [CAROL, CAROL.replace("urn:qkd", "URN:QKD")]},
+    ),
+    Row(
+        "additional SAE in the path too",
+        "POST",
+        ENC,
+        400,
+        "a slave SAE is named twice",
+        {"additional_slave_SAE_IDs": [BOB]},
+    ),
+    Row(
+        "additional SAE without a name",
+        "POST",
+        ENC,
+        400,
+        "an SAE_ID in additional_slave_SAE_IDs is empty",
+        {"additional_slave_SAE_IDs": [""]},
+    ),
+    Row(
+        "additional SAE that is no text",
+        "POST",
+        ENC,
+        400,
+        "the body is not",
+        {"additional_slave_SAE_IDs": [1]},
     ),
     Row(
         "mandatory extension unknown",
@@ -234,7 +266,7 @@ def test_the_status_has_the_eleven_members_with_their_types() -> None:
         "max_key_per_request": 128,
         "max_key_size": 1024,
         "min_key_size": 64,
-        "max_SAE_ID_count": 0,
+        "max_SAE_ID_count": 8,
     }
 
 

@@ -9,14 +9,15 @@ import pytest
 
 from qstrata.interfaces.etsi014.openapi import openapi_bytes, openapi_text
 from qstrata.interfaces.etsi014.types import OPENAPI_PATH, Limits
-from tests.conformance.test_etsi014_rows import ALICE, BOB, DEC, ENC, STATUS, STRANGER, Kmes, asked
+from tests.conformance.kmes import Kmes, asked
+from tests.conformance.test_etsi014_rows import ALICE, BOB, DEC, ENC, FILE, STATUS, STRANGER
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "reference" / "openapi.json"
 
 
 @pytest.fixture(scope="module")
 def kmes() -> Kmes:
-    return Kmes()
+    return Kmes(FILE)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_published_description_is_that_of_the_code() -> None:
 def test_description_is_served_to_any_sae_with_the_limits_of_the_kme(kmes: Kmes, served: Any) -> None:
     figures = served["components"]["schemas"]["KeyRequest"]["properties"]
     assert {"type": "integer", "minimum": 1, "maximum": 20} in figures["number"]["anyOf"]
-    limits = Limits(max_key_per_request=20, min_key_size_bits=128, max_key_size_bits=512)
+    limits = Limits(max_key_per_request=20, min_key_size_bits=128, max_key_size_bits=512, max_sae_id_count=3)
     assert served == json.loads(openapi_bytes(limits))
     assert kmes.call(STRANGER, "GET", OPENAPI_PATH).status == 200
     assert kmes.call(ALICE, "POST", OPENAPI_PATH).status == 405

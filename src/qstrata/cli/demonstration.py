@@ -93,7 +93,8 @@ def _curl(sae: SaeView) -> list[str]:
 def _chosen(source: str) -> tuple[Description, tuple[str, str]]:
     """Return the network and the pair to show: the first declared session, else the first allowed pair."""
     description = load(source)
-    pairs = [*(session.between for session in description.sessions), *description.allowed_pairs]
+    allowed = (pair for pair in description.allowed_pairs if pair[0] != pair[1])
+    pairs = [*(session.between for session in description.sessions), *allowed]
     if not pairs:
         raise InputError(f"network {description.name} has no two SAEs that may share keys: nothing to show")
     return description, pairs[0]

@@ -4,7 +4,7 @@ The same assembly serves virtual and real time: what differs is the executor of 
 the queue. It is part of the supervisor: local calls, no messages.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from qstrata.core.address import Address, End
 from qstrata.core.effects import Effects, Record
@@ -19,14 +19,13 @@ from qstrata.fabric.messages.policy import ConnectivityPolicy, ForwardingPolicy,
 from qstrata.fabric.recorder import Recorder
 from qstrata.interfaces.etsi014.face import ApplicationFace
 from qstrata.interfaces.etsi014.faults import AnswerFaults, FaultShim
-from qstrata.interfaces.etsi014.handler import Etsi014Handler
 from qstrata.interfaces.etsi014.types import Limits
 from qstrata.kernel.element import Element
 from qstrata.kernel.host import CommitExecutor, Host
 from qstrata.kernel.queue import EventQueue
 from qstrata.network import description
 from qstrata.network.operator import Callback, OperatorElement
-from qstrata.network.plan import OUTSIDE_NODE, WORLD_NODE, NetworkPlan, SiteSpec, face, twin_plan
+from qstrata.network.plan import OUTSIDE_NODE, WORLD_NODE, AgentSpec, NetworkPlan, SiteSpec, face, twin_plan
 from qstrata.planes import places
 from qstrata.store.interface import Store
 from qstrata.store.records import BlockState
@@ -90,24 +89,25 @@ class Assembly:
             durable=recorder.durable,
         )
         self.answer_faults = AnswerFaults([site.site for site in plan.sites] if plan.directory.lab else [])
-        self.handlers = {site.site: self._make_handler(site.site) for site in plan.sites}
+        self.handlers = {site.site: self.make_handler(site.site) for site in plan.sites}
         self.operator: OperatorElement
         self.on_crash: list[Callable[[str], None]] = []
 
-    def _make_handler(self, site: str) -> Etsi014Handler:
+    def make_handler(self, site: str) -> FaultShim:
+        """Make the handler of a site, which answers that the KME is down until its face is made."""
         queue = self.queue
 
         def later(delay_ps: int, act: Callable[[int], None]) -> None:
             queue.push(queue.now + delay_ps, lambda: act(queue.now))
 
-        return FaultShim(_limits(self.plan, site), site, self.answer_faults, self.recorder.note, later)
+        return FaultShim(limits_of(self.plan, site), site, self.answer_faults, self.recorder.note, later)
 
     def start(self) -> None:
         """Make the world, every site and the control site, and set the desired state."""
         records = {site.site: self.store.load(site.site) for site in self.plan.sites}
-        self._make_world(_newest_blocks(records))
+        self._make_world(newest_blocks(records))
         for site in self.plan.sites:
-            self._make_site(site, records[site.site])
+            self.make_site(site, records[site.site])
         self._make_control()
         self._make_outside()
         self.configure(self.queue.now)
@@ -129,7 +129,7 @@ class Assembly:
             self._make_control()
             self.configure(self.queue.now)
         else:
-            self._make_site(self.plan.site(node), self.store.load(node))
+            self.make_site(self.plan.site(node), self.store.load(node))
 
     def configure(self, now: int) -> None:
         """Set the desired state of every stratum by T7, again until management has confirmed it."""
@@ -143,7 +143,8 @@ class Assembly:
 
     def _configure_one(self, end: End, policy: Desired) -> None:
         def confirmed(answer: object) -> None:
-            if answer is None:
+            # Another plan may have been adopted meanwhile, and is told by itself.
+            if answer is None and policy in (self.plan.connectivity, self.plan.forwarding, self.plan.service):
                 self._configure_one(end, policy)
 
         self.operate(
@@ -168,7 +169,8 @@ class Assembly:
         """End a fault of the world (T8)."""
         self.operate(lambda now: self.operator.lab(lambda r: Heal(r, kind, target), callback, now))
 
-    def _spawn(self, node: str, element: Element, addresses: Sequence[Address] = ()) -> None:
+    def spawn(self, node: str, element: Element, addresses: Sequence[Address] = ()) -> None:
+        """Start an element on a node, and let messages to its addresses reach it."""
         self.host.spawn(node, element)
         receive = self.host.receiver(element)
         for address in addresses or (element.address,):
@@ -179,35 +181,33 @@ class Assembly:
         addresses = [plan.lab, *(monitor.device for monitor in plan.monitors)]
         addresses += [end.device for link in plan.links for end in link.ends]
         ports = {address: self.fabric.port(address) for address in addresses}
-        self._spawn(WORLD_NODE, Twin(plan, ports), addresses)
+        self.spawn(WORLD_NODE, Twin(plan, ports), addresses)
 
-    def _make_site(self, site: SiteSpec, records: Sequence[Record]) -> None:
+    def make_site(self, site: SiteSpec, records: Sequence[Record]) -> None:
+        """Make the elements of a site from its durable rows."""
         domain, name = self.plan.domain, site.site
         forwarding = places.controller(End.FORWARDING_CTL, domain)
         termination = places.termination(domain, name)
-        self._spawn(name, Termination(termination, self.fabric.port(termination), site.bearers))
+        self.spawn(name, Termination(termination, self.fabric.port(termination), site.bearers))
         relay = places.relay(domain, name)
         port = self.fabric.port(relay)
-        self._spawn(name, RelayElement(relay, port, forwarding, site.relay_links, records, self.salt))
+        self.spawn(name, RelayElement(relay, port, forwarding, site.relay_links, records, self.salt))
         for spec in site.agents:
-            port = self.fabric.port(spec.address)
-            agent = AgentElement(
-                spec.address, port, spec.link, spec.peer, spec.channel, spec.device, forwarding
-            )
-            self._spawn(name, agent)
+            self.make_agent(name, spec)
         kme = places.kme(domain, name)
         random = source(self.seed, "kme", name, self.host.incarnation(name))
-        limits = _limits(self.plan, name)
-        figures = KmeFigures(
-            keys_per_request_max=limits.max_key_per_request,
-            key_size_min=limits.min_key_size_bits,
-            key_size_max=limits.max_key_size_bits,
-            stored_max=_given(self.plan, name).max_stored_keys,
-        )
+        figures = kme_figures(self.plan, name)
         controller = places.controller(End.SERVICE_CTL, domain)
         element = KmeElement(kme, self.fabric.port(kme), controller, records, random, self.salt, figures)
-        self._spawn(name, element)
+        self.spawn(name, element)
         self._make_face(name)
+
+    def make_agent(self, site: str, spec: AgentSpec) -> None:
+        """Make the agent of a link at one of its ends."""
+        controller = places.controller(End.FORWARDING_CTL, self.plan.domain)
+        port = self.fabric.port(spec.address)
+        agent = AgentElement(spec.address, port, spec.link, spec.peer, spec.channel, spec.device, controller)
+        self.spawn(site, agent)
 
     def _make_face(self, site: str) -> None:
         address = face(self.plan.domain, site)
@@ -217,29 +217,25 @@ class Assembly:
                 self.host.perform(site, effects, now)
 
         element = ApplicationFace(address, self.fabric.port(address), perform)
-        self._spawn(site, element)
+        self.spawn(site, element)
         self.handlers[site].attach(element)
 
     def _make_control(self) -> None:
         node, domain = places.CONTROL_SITE, self.plan.domain
-        sites = [site.site for site in self.plan.sites]
-        agents = [agent.address for site in self.plan.sites for agent in site.agents]
+        sources = sources_of(self.plan)
 
         def spawn(make: Callable[..., Element], address: Address, *rest: object) -> None:
-            self._spawn(node, make(address, self.fabric.port(address), *rest))
+            self.spawn(node, make(address, self.fabric.port(address), *rest))
 
         spawn(ConnectivityManager, places.manager(End.CONNECTIVITY_MGT, domain))
         spawn(ForwardingManager, places.manager(End.FORWARDING_MGT, domain))
         spawn(ServiceManager, places.manager(End.SERVICE_MGT, domain))
-        spawn(
-            ConnectivityTelemetry,
-            places.telemetry(End.CONNECTIVITY_TEL, domain),
-            [places.termination(domain, site) for site in sites],
-        )
-        relays = [places.relay(domain, site) for site in sites]
-        spawn(ForwardingTelemetry, places.telemetry(End.FORWARDING_TEL, domain), [*relays, *agents])
-        kmes = [places.kme(domain, site) for site in sites]
-        spawn(ServiceTelemetry, places.telemetry(End.SERVICE_TEL, domain), kmes)
+        for kind, end in (
+            (ConnectivityTelemetry, End.CONNECTIVITY_TEL),
+            (ForwardingTelemetry, End.FORWARDING_TEL),
+            (ServiceTelemetry, End.SERVICE_TEL),
+        ):
+            spawn(kind, places.telemetry(end, domain), sources[end])
         spawn(ConnectivityController, places.controller(End.CONNECTIVITY_CTL, domain))
         spawn(ForwardingController, places.controller(End.FORWARDING_CTL, domain))
         random = source(self.seed, "service.ctl", self.host.incarnation(node))
@@ -248,7 +244,7 @@ class Assembly:
     def _make_outside(self) -> None:
         address = self.plan.operator
         self.operator = OperatorElement(address, self.fabric.port(address), self.plan.lab)
-        self._spawn(OUTSIDE_NODE, self.operator)
+        self.spawn(OUTSIDE_NODE, self.operator)
 
 
 def _given(plan: NetworkPlan, site: str) -> description.Limits:
@@ -256,16 +252,41 @@ def _given(plan: NetworkPlan, site: str) -> description.Limits:
     return plan.description.limits_of(node)
 
 
-def _limits(plan: NetworkPlan, site: str) -> Limits:
+def sources_of(plan: NetworkPlan) -> dict[End, list[Address]]:
+    """Return the elements that each stratum's telemetry listens to."""
+    domain, sites = plan.domain, [site.site for site in plan.sites]
+    agents = [agent.address for site in plan.sites for agent in site.agents]
+    return {
+        End.CONNECTIVITY_TEL: [places.termination(domain, site) for site in sites],
+        End.FORWARDING_TEL: [*(places.relay(domain, site) for site in sites), *agents],
+        End.SERVICE_TEL: [places.kme(domain, site) for site in sites],
+    }
+
+
+def kme_figures(plan: NetworkPlan, site: str) -> KmeFigures:
+    """Return the bounds of a site's KME."""
+    limits = limits_of(plan, site)
+    return KmeFigures(
+        keys_per_request_max=limits.max_key_per_request,
+        key_size_min=limits.min_key_size_bits,
+        key_size_max=limits.max_key_size_bits,
+        stored_max=_given(plan, site).max_stored_keys,
+        sae_ids_max=limits.max_sae_id_count,
+    )
+
+
+def limits_of(plan: NetworkPlan, site: str) -> Limits:
+    """Return what the handler of a site accepts."""
     given = _given(plan, site)
     return Limits(
         max_key_per_request=given.max_key_per_request,
         max_key_size_bits=given.max_key_size_bits,
         min_key_size_bits=given.min_key_size_bits,
+        max_sae_id_count=given.max_sae_ids,
     )
 
 
-def _newest_blocks(records: dict[str, Sequence[Record]]) -> dict[str, int]:
+def newest_blocks(records: Mapping[str, Sequence[Record]]) -> dict[str, int]:
     """Return the newest block number of every link that a ledger knows."""
     newest: dict[str, int] = {}
     for rows in records.values():

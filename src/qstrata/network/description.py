@@ -4,6 +4,7 @@ What may be left out of a file is filled up by `entries`; ranges, units and word
 description holds no derived figure: what follows from it is asked of the properties.
 """
 
+from itertools import combinations
 from typing import Annotated, Literal
 
 import msgspec
@@ -264,11 +265,14 @@ class Description(NetworkTables, frozen=True, kw_only=True):
 
     @property
     def allowed_pairs(self) -> tuple[Pair, ...]:
-        """Return the pairs that may share keys, each once with its smaller name first, sorted."""
+        """Return the pairs that may share keys, each once with its smaller name first, sorted.
+
+        An SAE that may probe its KME is paired with itself.
+        """
+        alone = {(sae.name, sae.name) for sae in self.saes if sae.self_pairing}
         if self.policy.pairs == "all":
-            names = sorted(sae.name for sae in self.saes)
-            return tuple((a, b) for index, a in enumerate(names) for b in names[index + 1 :])
-        return tuple(sorted({(min(pair), max(pair)) for pair in self.policy.pairs}))
+            return tuple(sorted(alone.union(combinations(sorted(sae.name for sae in self.saes), 2))))
+        return tuple(sorted(alone.union((min(pair), max(pair)) for pair in self.policy.pairs)))
 
     def with_overrides(
         self,

@@ -32,6 +32,7 @@ from qstrata.network.tables import (
     Name,
     ProfileName,
     Protocol,
+    SaeIds,
     SmallestKey,
     StoredKeys,
     Table,
@@ -54,6 +55,7 @@ class OwnLimits(Table, frozen=True, kw_only=True):
     min_key_size_bits: SmallestKey | None = None
     max_key_size_bits: LargestKey | None = None
     max_stored_keys: StoredKeys | None = None
+    max_sae_ids: SaeIds | None = None
 
 
 class KmeEntry(KmePort, frozen=True, kw_only=True):

@@ -40,6 +40,9 @@ SaeName = Annotated[str, Meta(description="name of an SAE of this file")]
 Pair = tuple[SaeName, SaeName]
 
 KeysPerRequest = Annotated[int, said("most keys that one request may ask for", ge=1, le=1024, unit="keys")]
+SaeIds = Annotated[
+    int, said("most additional slave SAEs that one request may name; 0: none", ge=0, le=64, unit="SAEs")
+]
 SmallestKey = Annotated[KeySize, Meta(description="size of the smallest key that may be asked for")]
 LargestKey = Annotated[KeySize, Meta(description="size of the largest key that may be asked for")]
 StoredKeys = Annotated[int, said("most keys stored for one session", ge=1, le=1_000_000, unit="keys")]
@@ -126,6 +129,7 @@ class Limits(Table, frozen=True, kw_only=True):
     min_key_size_bits: SmallestKey = 64
     max_key_size_bits: LargestKey = 1024
     max_stored_keys: StoredKeys = 100_000
+    max_sae_ids: SaeIds = 8
 
 
 class Channel(Table, frozen=True, kw_only=True):
@@ -169,6 +173,8 @@ class DeviceFigures(Table, frozen=True, kw_only=True):
     eta_bob: Annotated[float, _figure("eta_bob")] | None = None
     y0: Annotated[float, _figure("y0")] | None = None
     e_d: Annotated[float, _figure("e_d")] | None = None
+    dead_time_ns: Annotated[float, _figure("dead_time_ns")] | None = None
+    afterpulse_probability: Annotated[float, _figure("afterpulse_probability")] | None = None
     error_correction_efficiency: Annotated[float, _figure("error_correction_efficiency")] | None = None
     eps_sec: Annotated[float, _figure("eps_sec")] | None = None
     eps_cor: Annotated[float, _figure("eps_cor")] | None = None
@@ -182,6 +188,9 @@ class Sae(Table, frozen=True, kw_only=True):
     routable: Annotated[
         bool, Meta(description="whether its name is known outside; `false`: it pairs inside its domain alone")
     ] = True
+    self_pairing: Annotated[
+        bool, Meta(description="whether it may share keys with itself, to probe its KME")
+    ] = False
     common_names: Annotated[
         tuple[CommonName, ...],
         Meta(

@@ -154,6 +154,7 @@ class Documents:
             "min-key-size-bits": self.random.choice((8, 64, 128)),
             "max-key-size-bits": self.random.choice((256, 8192)),
             "max-stored-keys": self.random.choice((100_000, 1_000_000)),
+            "max-sae-ids": self.random.choice((0, 8)),
         }
         return {key: value for key, value in figures.items() if self.coin() or key == "max-key-per-request"}
 

@@ -76,9 +76,10 @@ def path_of(peer: str, verb: str) -> str:
     return f"/api/v1/keys/{quote(peer, safe='')}/{verb}"
 
 
-def enc_body(number: int, size_bits: int | None) -> bytes:
-    """Return the body of Get key; `size_bits` None asks for the session's size."""
-    return _encode(KeyRequest(number=number, size=size_bits))
+def enc_body(number: int, size_bits: int | None, also: Sequence[str] = ()) -> bytes:
+    """Return the body of Get key; `size_bits` None asks for the session's size, `also` are further slaves."""
+    asked = KeyRequest(number=number, size=size_bits, additional_slave_SAE_IDs=tuple(also) or None)
+    return _encode(asked)
 
 
 def dec_body(key_ids: Sequence[str]) -> bytes:
@@ -159,9 +160,12 @@ class Etsi014Client:
         """Return the status of the pair with `peer`."""
         return read_status(*await self._call("GET", path_of(peer, STATUS)))
 
-    async def get_keys(self, peer: str, number: int = 1, size_bits: int | None = None) -> tuple[Key, ...]:
-        """Return new keys to share with `peer`; `size_bits` None means the session's size."""
-        return read_keys(*await self._call("POST", path_of(peer, ENC_KEYS), enc_body(number, size_bits)))
+    async def get_keys(
+        self, peer: str, number: int = 1, size_bits: int | None = None, also: Sequence[str] = ()
+    ) -> tuple[Key, ...]:
+        """Return new keys to share with `peer` and `also`; `size_bits` None means the session's size."""
+        body = enc_body(number, size_bits, also)
+        return read_keys(*await self._call("POST", path_of(peer, ENC_KEYS), body))
 
     async def get_keys_by_id(self, peer: str, key_ids: Sequence[str]) -> tuple[Key, ...]:
         """Return the keys of these ids that `peer` was given: all, or none and an error."""
@@ -210,9 +214,12 @@ class BlockingEtsi014Client:
         """Return the status of the pair with `peer`."""
         return read_status(*self._call("GET", path_of(peer, STATUS)))
 
-    def get_keys(self, peer: str, number: int = 1, size_bits: int | None = None) -> tuple[Key, ...]:
-        """Return new keys to share with `peer`; `size_bits` None means the session's size."""
-        return read_keys(*self._call("POST", path_of(peer, ENC_KEYS), enc_body(number, size_bits)))
+    def get_keys(
+        self, peer: str, number: int = 1, size_bits: int | None = None, also: Sequence[str] = ()
+    ) -> tuple[Key, ...]:
+        """Return new keys to share with `peer` and `also`; `size_bits` None means the session's size."""
+        body = enc_body(number, size_bits, also)
+        return read_keys(*self._call("POST", path_of(peer, ENC_KEYS), body))
 
     def get_keys_by_id(self, peer: str, key_ids: Sequence[str]) -> tuple[Key, ...]:
         """Return the keys of these ids that `peer` was given: all, or none and an error."""

@@ -1,7 +1,7 @@
 """Serve the three methods of ETSI GS QKD 014 V1.1.1: a request in, an answer at once or on a later event."""
 
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -13,7 +13,7 @@ from qstrata.fabric.messages.unit_requests import OpenUnit, UnitAnswer
 from qstrata.interfaces.etsi014.face import Answer, ApplicationFace
 from qstrata.interfaces.etsi014.http import HttpAnswer, HttpRequest, RejectedError, error_answer
 from qstrata.interfaces.etsi014.openapi import openapi_bytes
-from qstrata.interfaces.etsi014.requests import Wanted, read_request
+from qstrata.interfaces.etsi014.requests import GetKey, Wanted, read_request
 from qstrata.interfaces.etsi014.types import OPENAPI_PATH, Limits, Status
 
 Respond = Callable[[HttpAnswer, int], None]
@@ -45,6 +45,10 @@ class Etsi014Handler:
         """Serve through this face from now on; None while the site is down. What waited stays unanswered."""
         self._face = face
         self._opening.clear()
+
+    def limit(self, limits: Limits) -> None:
+        """Accept requests within these limits from now on."""
+        self._limits, self._description = limits, None
 
     def handle(self, request: HttpRequest, identity: str, respond: Respond, now: int) -> None:
         """Answer a request of the SAE `identity`: `respond(answer, instant)` is called once, now or later."""
@@ -91,9 +95,22 @@ class Etsi014Handler:
             respond(status_answer(answer, sae, wanted.peer, self._limits), now)
         elif type(answer) is RequestRefused and answer.fault is not Fault.NO_SESSION:
             respond(refusal_answer(answer), now)
+        elif type(wanted) is GetKey and wanted.also:
+            return self._open_all(face, [(sae, slave) for slave in (wanted.peer, *wanted.also)], respond, now)
         else:
             return self._open(face, (sae, wanted.peer), respond, now)
         return ()
+
+    def _open_all(self, face: ApplicationFace, pairs: Sequence[Pair], respond: Respond, now: int) -> Effects:
+        """Have the sessions of several pairs opened; a refusal of one is the answer for all."""
+        answers: list[HttpAnswer] = []
+
+        def opened(answer: HttpAnswer, now: int) -> None:
+            answers.append(answer)
+            if len(answers) == len(pairs):
+                respond(min(answers, key=lambda each: (each.status, each.retry_after_s)), now)
+
+        return [effect for pair in pairs for effect in self._open(face, pair, opened, now)]
 
     def _open(self, face: ApplicationFace, pair: Pair, respond: Respond, now: int) -> Effects:
         waiting = self._opening.get(pair)

@@ -146,7 +146,7 @@ def _schemas(limits: Limits) -> Json:
     request = schemas["KeyRequest"]["properties"]
     _narrow(request["number"], _number(limits))
     _narrow(request["size"], _size(limits))
-    _narrow(request["additional_slave_SAE_IDs"], {"maxItems": limits.max_sae_id_count})
+    _narrow(request["additional_slave_SAE_IDs"], {"maxItems": limits.max_sae_id_count, "uniqueItems": True})
     # No mandatory extension is supported: an entry may name none.
     _narrow(request["extension_mandatory"], {"items": {"type": "object", "maxProperties": 0}})
     request["extension_optional"] = {"description": "Ignored, whatever it is."}

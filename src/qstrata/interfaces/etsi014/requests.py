@@ -47,15 +47,16 @@ class GetStatus(msgspec.Struct, frozen=True):
 
 
 class GetKey(msgspec.Struct, frozen=True):
-    """Get key, 5.2; `size_bits` 0 means the session's size."""
+    """Get key, 5.2; `size_bits` 0 means the session's size; `also` are the additional slave SAEs."""
 
     peer: str
     number: int
     size_bits: int
+    also: tuple[str, ...] = ()
 
     def message(self, sae: str, request: int) -> EncKeys:
         """Return what the KME is asked."""
-        return EncKeys(request, sae, self.peer, self.number, self.size_bits)
+        return EncKeys(request, sae, self.peer, self.number, self.size_bits, self.also)
 
 
 class GetKeyById(msgspec.Struct, frozen=True):
@@ -111,6 +112,10 @@ def sae_name(segment: str) -> str:
     text = _decoded(segment)
     if not text:
         raise RejectedError(400, "the SAE_ID in the path is empty")
+    return _canonical(text)
+
+
+def _canonical(text: str) -> str:
     try:
         urn = Urn.parse(text)
     except InputError:
@@ -164,11 +169,23 @@ def _posted_key(peer: str, body: bytes, limits: Limits) -> GetKey:
     unsupported = tuple(Unsupported(name) for entry in asked.extension_mandatory or () for name in entry)
     if unsupported:
         raise RejectedError(400, MANDATORY_UNSUPPORTED, unsupported)
-    if len(asked.additional_slave_SAE_IDs or ()) > limits.max_sae_id_count:
+    wanted = _key(peer, asked.number, asked.size, limits)
+    if not asked.additional_slave_SAE_IDs:
+        return wanted
+    return msgspec.structs.replace(wanted, also=_additional(peer, asked.additional_slave_SAE_IDs, limits))
+
+
+def _additional(peer: str, given: Sequence[str], limits: Limits) -> tuple[str, ...]:
+    if len(given) > limits.max_sae_id_count:
         raise RejectedError(
             400, f"additional_slave_SAE_IDs has more than max_SAE_ID_count = {limits.max_sae_id_count} SAEs"
         )
-    return _key(peer, asked.number, asked.size, limits)
+    also = tuple(map(_canonical, given))
+    if "" in also:
+        raise RejectedError(400, "an SAE_ID in additional_slave_SAE_IDs is empty")
+    if len({peer, *also}) <= len(also):
+        raise RejectedError(400, "a slave SAE is named twice: name each once, that of the path not again")
+    return also
 
 
 def _posted_ids(peer: str, body: bytes) -> GetKeyById:

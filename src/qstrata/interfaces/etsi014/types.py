@@ -1,7 +1,7 @@
 # ruff: noqa: N815 - fields keep the standard's spelling
 """The data formats of ETSI GS QKD 014 V1.1.1, clause 6, with the standard's spelling, and its fixed texts."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -23,10 +23,9 @@ OPENAPI_PATH = "/api/v1/openapi.json"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one request may ask for; sizes in bits. No key multicast: no additional SAE is ever served."""
+    """What one request may ask for; sizes in bits; `max_sae_id_count` 0: no additional slave SAEs."""
 
-    max_sae_id_count: ClassVar[int] = 0
-
+    max_sae_id_count: int = 8
     max_key_per_request: int = 128
     max_key_size_bits: int = 1024
     min_key_size_bits: int = 64

@@ -19,6 +19,7 @@ UNANSWERED = 0
 class ClientEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One call of an SAE: `verb` is `status`, `enc` or `dec`; `outcome` the HTTP status, 0 while unanswered.
 
+    `also` are the slave SAEs beside `peer` that keys were asked for.
     `key_ids` are the ids asked for (`dec`), or received (`enc`, empty until answered); `digests` identify the
     bits of each key received, in the same order, empty otherwise. `message` is the KME's text of a refusal.
     """
@@ -32,6 +33,7 @@ class ClientEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     digests: tuple[str, ...] = ()
     outcome: int = UNANSWERED
     message: str = ""
+    also: tuple[str, ...] = ()
 
 
 Then = Callable[[ClientEntry, int], None]
@@ -61,14 +63,17 @@ class VirtualSae:
         self._call(entry, HttpRequest("GET", path_of(peer, STATUS)), then, now)
 
     def get_keys(
-        self, peer: str, now: int, number: int = 1, size_bits: int | None = None, then: Then | None = None
+        self,
+        peer: str,
+        now: int,
+        number: int = 1,
+        size_bits: int | None = None,
+        then: Then | None = None,
+        also: Sequence[str] = (),
     ) -> None:
-        """Ask for new keys to share with `peer`."""
-        entry = ClientEntry(time_ps=now, sae=self.name, peer=peer, verb="enc")
-        request = HttpRequest(
-            "POST", path_of(peer, ENC_KEYS), "application/json", enc_body(number, size_bits)
-        )
-        self._call(entry, request, then, now)
+        """Ask for new keys to share with `peer`, and with each SAE in `also`."""
+        entry = ClientEntry(time_ps=now, sae=self.name, peer=peer, verb="enc", also=tuple(also))
+        self._call(entry, _post(path_of(peer, ENC_KEYS), enc_body(number, size_bits, also)), then, now)
 
     def get_keys_by_id(self, peer: str, key_ids: Sequence[str], now: int, then: Then | None = None) -> None:
         """Ask for the keys of these ids that `peer` was given."""
@@ -104,6 +109,7 @@ class VirtualSae:
             digests=digests,
             outcome=answer.status,
             message=message,
+            also=asked.also,
         )
         self.history.append(entry)
         if then is not None:
