@@ -69,6 +69,14 @@ class ApplicationFace(Element):
         to = self._controller if type(message) is OpenUnit else self._kme
         return [Send(to, message), *self._arm()]
 
+    def end(self, now: int) -> Effects:
+        """Answer all that waits, for the site is taken away."""
+        waiting, self._pending = self._pending, {}
+        effects: list[Effect] = []
+        for request, pending in waiting.items():
+            effects += pending.callback(_unavailable(request, "this KME has been taken away"), now)
+        return effects
+
     def _arm(self) -> list[Effect]:
         # Every request waits equally long, so the first of the table is the first that is due.
         if self._armed or not self._pending:

@@ -53,8 +53,19 @@ class AnswerFaults:
     """
 
     def __init__(self, sites: Sequence[str]) -> None:
-        self._sites = tuple(sites)
         self._standing: dict[tuple[str, str], _Book] = {}
+        self.adopt(sites)
+
+    def adopt(self, sites: Sequence[str]) -> None:
+        """Know these sites from now on; faults at the KMEs of others stand no more."""
+        self._sites = tuple(sites)
+        gone = [key for key in self._standing if key[1].startswith(_KME) and key[1] not in self._targets]
+        for key in gone:
+            del self._standing[key]
+
+    @property
+    def _targets(self) -> list[str]:
+        return [_KME + site for site in self._sites]
 
     @property
     def standing(self) -> tuple[Fault, ...]:
@@ -96,9 +107,8 @@ class AnswerFaults:
             raise InputError(f"no fault of answers is called {kind!r}; there are: {', '.join(KINDS)}")
         if target.startswith(_SESSION) and pair is not None:
             return
-        targets = [_KME + site for site in self._sites]
-        if target not in targets:
-            known = ", ".join((*targets, f"{_SESSION}ID of a session"))
+        if target not in self._targets:
+            known = ", ".join((*self._targets, f"{_SESSION}ID of a session"))
             raise InputError(f"{kind} has no target {target!r}; there are: {known}")
 
 

@@ -94,9 +94,12 @@ class RelayElement(Element):
         self.on(PoolMarked, self._upkeep.mark_acknowledged)
 
     def start(self, now: int) -> Effects:
-        """Say hello, ask for the bearers of every link, and begin to sweep."""
+        """Destroy the key of links that are gone, say hello, ask for the bearers of others, and sweep."""
         sweep = Timer(now + self.station.figures.sweep_ps, self._sweep)
-        return [Send(self._controller, RelayHello(self.address.site, 0)), *self._attach(), sweep]
+        hello = Send(self._controller, RelayHello(self.address.site, 0))
+        burnt, self.station.orphans = self.station.orphans, []
+        destroyed: list[Effect] = [Commit(tuple(burnt))] if burnt else []
+        return [*destroyed, hello, *self._attach(), sweep]
 
     def adopt(self, links: Sequence[RelayLink], records: Sequence[Record], now: int) -> Effects:
         """Have these links from now on: the key of those that are gone is destroyed, others go on.

@@ -1,18 +1,18 @@
 """What the parts of one relay share: its pools, its way to its peers, its forwarding table."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from qstrata.core.address import Address, End
-from qstrata.core.effects import Effects, Handle, Note, Record, Send
+from qstrata.core.effects import Drop, Effects, Handle, Note, Put, Record, Send
 from qstrata.core.secrets import KeyMaterial, xor
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.log import PadUsed
 from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.forwarding_control import TableRow
 from qstrata.fabric.port import Port
-from qstrata.store.records import Segment
+from qstrata.store.records import BlockBits, BlockState, Segment
 from qstrata.strata.forwarding.resource.pool import LinkPool
 
 
@@ -66,6 +66,7 @@ class Station:
         self.dark: dict[str, dict[str, None]] = {}
         self.table: dict[int, TableRow] = {}
         self.table_version = 0
+        self.orphans = orphans(records, {link.link for link in links}, self.site)
         for link in links:
             self.take(link, records)
 
@@ -113,3 +114,15 @@ class Station:
             )
             notes.append(Note(entry))
         return xor(data, pad), notes
+
+
+def orphans(records: Sequence[Record], links: Collection[str], site: str) -> list[Put | Drop]:
+    """Return what destroys the key of links that a site no longer has, for nobody can use it."""
+    rows = (record for record in records if isinstance(record, BlockState | BlockBits))
+    changes: list[Put | Drop] = []
+    for link in dict.fromkeys(row.link for row in rows if row.link not in links):
+        pool = LinkPool(link, site, "")
+        pool.load(records)
+        if pool.blocks:
+            changes += pool.end()
+    return changes
