@@ -10,14 +10,23 @@ import apsw
 from qstrata.core.errors import EnvironmentFaultError, SealedError
 from qstrata.store.sealing import TAG_BYTES, Sealer, sync_folder, tag
 
-SCHEMA = 1
+SCHEMA = 2
 _PAGE_BYTES = 4096
 _CHECKPOINT_PAGES = 1000
 _COUNT_BYTES = 8
 _SUMMARY = ("", "summary", "")
-_TABLES = """
-CREATE TABLE about(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE record(node TEXT, kind TEXT, key TEXT, body BLOB, PRIMARY KEY(node, kind, key)) WITHOUT ROWID;
+_ABOUT = "CREATE TABLE about(name TEXT PRIMARY KEY, value) WITHOUT ROWID"
+# In the order in which rows come: keys that come together go together, and share a page when they do.
+_RECORD = """
+CREATE TABLE record(
+    number INTEGER PRIMARY KEY, node TEXT, kind TEXT, key TEXT, body BLOB, UNIQUE(node, kind, key)
+)"""
+_FROM_1_TO_2 = f"""
+ALTER TABLE record RENAME TO former;
+{_RECORD};
+INSERT INTO record(node, kind, key, body) SELECT node, kind, key, body FROM former;
+DROP TABLE former;
+UPDATE about SET value = 2 WHERE name = 'schema';
 """
 
 Place = tuple[str, str, str]
@@ -79,7 +88,13 @@ class SealedFile:
                 sealed = self._sealer.seal(*place, body)
                 count += 1
                 total ^= tag(sealed)
-                execute("REPLACE INTO record VALUES(?, ?, ?, ?)", (*place, sealed))
+                if old is None:
+                    execute("INSERT INTO record(node, kind, key, body) VALUES(?, ?, ?, ?)", (*place, sealed))
+                else:
+                    execute(
+                        "UPDATE record SET body = ? WHERE node = ? AND kind = ? AND key = ?",
+                        (sealed, *place),
+                    )
             elif old is not None:
                 execute("DELETE FROM record WHERE node = ? AND kind = ? AND key = ?", place)
         self._summarise(count, total)
@@ -127,7 +142,7 @@ class SealedFile:
 
     def _create(self) -> None:
         with self._database:
-            self._database.execute(_TABLES)
+            self._database.execute(f"{_ABOUT};{_RECORD}")
             self._database.execute("INSERT INTO about VALUES('schema', ?)", (SCHEMA,))
             self._summarise(0, 0)
 
@@ -141,6 +156,9 @@ class SealedFile:
                 "use a newer qstrata"
             )
         self._count, self._total = self._summary()
+        if schema == 1:
+            with self._database:
+                self._database.execute(_FROM_1_TO_2)
         if (finding := self._database.pragma("quick_check")) != "ok":
             raise EnvironmentFaultError(_damaged(self._path, str(finding)))
         count = total = 0
