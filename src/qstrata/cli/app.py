@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from qstrata.cli import answer_faults, endings
+from qstrata.cli import answer_faults, attacks, endings
 from qstrata.cli.arguments import (
     Ca,
     CertDir,
@@ -228,20 +228,6 @@ def loss(
     _inject("loss", target, db, network, state_dir, json)
 
 
-@inject.command
-def intercept_resend(
-    target: Target,
-    share: Annotated[float, Parameter(help="Share of the pulses that Eve measures and resends, 0 to 1.")],
-    /,
-    *,
-    network: Network = None,
-    state_dir: StateDir = None,
-    json: Json = False,
-) -> None:
-    """Let an eavesdropper measure and resend a share of a link's pulses."""
-    _inject("intercept-resend", target, share, network, state_dir, json)
-
-
 @inject.command(name="list")
 def list_(*, network: Network = None, state_dir: StateDir = None, json: Json = False) -> None:
     """List the faults that stand."""
@@ -256,6 +242,10 @@ def heal(
         "cut",
         "loss",
         "intercept-resend",
+        "photon-number-splitting",
+        "blinding",
+        "tap",
+        "raman",
         "kme-exhausted",
         "kme-late",
         "kme-lost-answer",
@@ -353,6 +343,7 @@ def _inject(
 
 
 answer_faults.add_to(inject, _inject)
+attacks.add_to(inject, _inject)
 
 
 def _show_faults(request: Any, network: str | None, state_dir: Path | None, as_json: bool) -> None:

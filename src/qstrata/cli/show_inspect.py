@@ -143,7 +143,9 @@ def _amount(fault: Fault) -> str:
     match fault.kind:
         case "loss":
             return f"{fault.amount:g} dB"
-        case "intercept-resend":
+        case "raman":
+            return f"{fault.amount:g} clicks/s"
+        case "intercept-resend" | "photon-number-splitting" | "blinding" | "tap":
             return f"{fault.amount * 100:g} %"
         case _:
             return ""

@@ -169,7 +169,7 @@ class Network:
         return self._ask(AskDescribe(), DescribeView)
 
     def inject(self, kind: str, target: str, amount: float = 1.0) -> FaultsView:
-        """Inject a fault (`cut`, `loss` in dB, `intercept-resend` as a share); InputError as the lab says."""
+        """Inject a fault: `cut`, `loss` in dB, `raman` in clicks/s, attacks as shares; InputError if not."""
         return self._ask(AskInject(kind=kind, target=target, amount=amount), FaultsView)
 
     def heal(self, kind: str, target: str) -> FaultsView:

@@ -2,14 +2,33 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from qstrata.core.errors import InputError
 from qstrata.fabric.messages.lab import Fault
 
 CUT, LOSS, INTERCEPT = "cut", "loss", "intercept-resend"
-KINDS = (CUT, INTERCEPT, LOSS)
-LOSS_MAX_DB = 200.0
+SPLITTING, BLINDING, TAP, RAMAN = "photon-number-splitting", "blinding", "tap", "raman"
 _SHOWN = 8
+
+
+class _Amount(NamedTuple):
+    """The most that may be injected of a kind, and in what it is given."""
+
+    most: float
+    unit: str
+
+
+_AMOUNTS = {
+    BLINDING: _Amount(1.0, "of the pulses"),
+    CUT: None,
+    INTERCEPT: _Amount(1.0, "of the pulses"),
+    LOSS: _Amount(200.0, "dB"),
+    RAMAN: _Amount(1e6, "clicks/s"),
+    SPLITTING: _Amount(1.0, "of the pulses"),
+    TAP: _Amount(1.0, "of the light"),
+}
+KINDS = tuple(_AMOUNTS)
 
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:
@@ -51,16 +70,18 @@ class FaultBook:
     def inject(self, kind: str, target: str, amount: float, now: int) -> str:
         """Let a fault stand, or change its amount, and return the bearer that it is on.
 
-        `amount`: extra dB (0 to 200) for loss, share (0 to 1) for intercept-resend, not used for a cut.
+        `amount`: extra dB (0 to 200) for loss, clicks per second (0 to 1e6) for raman, a share (0 to 1) for
+        intercept-resend, photon-number-splitting, blinding and tap, not used for a cut.
         Raises InputError that names what exists for an unknown kind or target or an amount out of range.
         """
         bearer = self._bearer(kind, target)
-        limit = {LOSS: LOSS_MAX_DB, INTERCEPT: 1.0}.get(kind)
+        limit = _AMOUNTS[kind]
         if limit is None:
             amount = 1.0
-        elif not 0.0 <= amount <= limit:
-            unit = "dB" if kind == LOSS else "of the pulses"
-            raise InputError(f"{kind} on {target}: {amount:g} is no amount: give 0 to {limit:g} {unit}")
+        elif not 0.0 <= amount <= limit.most:
+            raise InputError(
+                f"{kind} on {target}: {amount:g} is no amount: give 0 to {limit.most:g} {limit.unit}"
+            )
         before = self._standing.get((kind, bearer))
         self._standing[kind, bearer] = Fault(kind, bearer, amount, before.since_ps if before else now)
         return bearer

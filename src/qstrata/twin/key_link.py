@@ -28,7 +28,7 @@ from qstrata.physics.counts import zero
 from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.twin.blocks import BlockHead, HeldBlocks
 from qstrata.twin.contract import LinkEngine
-from qstrata.twin.faults import CUT, INTERCEPT, LOSS, FaultBook
+from qstrata.twin.faults import FaultBook
 from qstrata.twin.plan import LinkPlan
 from qstrata.twin.sampling import disturbed
 
@@ -121,10 +121,8 @@ class KeyLink:
         """Let pulses follow the faults that stand on the fibre."""
         if bearer != self.plan.fibre:
             return ()
-        share, loss_db = faults.amount(INTERCEPT, bearer), faults.amount(LOSS, bearer)
-        cut = bool(faults.amount(CUT, bearer))
         before_ps = self.engine.next_ps
-        self.engine.change(disturbed(self.plan.parameters, loss_db, share, cut), now)
+        self.engine.change(disturbed(self.plan.parameters, bearer, faults), now)
         if not self.engine.running or self.engine.next_ps == before_ps:
             return ()
         self._token += 1

@@ -17,6 +17,7 @@ from qstrata.core.time import PS_PER_S
 from qstrata.physics.attacks import double_click_probability
 from qstrata.physics.counts import Counts, counts_from_outcomes, outcome_probabilities
 from qstrata.physics.parameters import LinkParameters
+from qstrata.twin.faults import BLINDING, CUT, INTERCEPT, LOSS, RAMAN, SPLITTING, TAP, FaultBook
 
 _MILLI = 1000
 
@@ -71,10 +72,18 @@ def draw_counts(generator: np.random.Generator, drawn_from: Odds, pulses: Sequen
     return [_to_counts(*row) for row in np.column_stack((drawn, doubles)).tolist()]
 
 
-def disturbed(parameters: LinkParameters, extra_loss_db: float, share: float, cut: bool) -> LinkParameters:
-    """Return a link under faults: extra loss, an intercepted share, or no light at all.
+def disturbed(parameters: LinkParameters, bearer: str, faults: FaultBook) -> LinkParameters:
+    """Return a link under the faults that stand on its fibre: extra loss, attacks, or no light at all.
 
     Behind a cut fibre the detectors still count their background: eta is 0, the error rate 1/2.
     """
-    loss_db = math.inf if cut else parameters.loss_db + extra_loss_db
-    return msgspec.structs.replace(parameters, loss_db=loss_db, intercept_resend_share=share)
+    loss_db = parameters.loss_db + faults.amount(LOSS, bearer)
+    return msgspec.structs.replace(
+        parameters,
+        loss_db=math.inf if faults.amount(CUT, bearer) else loss_db,
+        raman_rate_hz=parameters.raman_rate_hz + faults.amount(RAMAN, bearer),
+        intercept_resend_share=faults.amount(INTERCEPT, bearer),
+        splitting_share=faults.amount(SPLITTING, bearer),
+        blinding_share=faults.amount(BLINDING, bearer),
+        tap_share=faults.amount(TAP, bearer),
+    )

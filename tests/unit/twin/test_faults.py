@@ -37,7 +37,7 @@ def test_faults_of_several_kinds_stand_side_by_side(book):
     ("kind", "target", "amount", "told"),
     [
         ("cuts", "a-b", 0.0, "did you mean 'cut'"),
-        ("flood", "a-b", 0.0, "cut, intercept-resend, loss"),
+        ("flood", "a-b", 0.0, "blinding, cut, intercept-resend, loss"),
         ("cut", "a-c", 0.0, "fibre/a-b"),
         ("cut", "a-b/distilation", 0.0, "did you mean 'a-b/distillation'"),
         ("loss", "management/a", 1.0, "loss has no target 'management/a'"),
@@ -45,6 +45,8 @@ def test_faults_of_several_kinds_stand_side_by_side(book):
         ("loss", "a-b", math.nan, "0 to 200 dB"),
         ("loss", "a-b", 200.1, "0 to 200 dB"),
         ("intercept-resend", "a-b", 1.01, "0 to 1 of the pulses"),
+        ("tap", "a-b", 1.01, "0 to 1 of the light"),
+        ("raman", "a-b", 2e6, "0 to 1e+06 clicks/s"),
     ],
 )
 def test_what_cannot_be_injected_is_refused_with_what_can(book, kind, target, amount, told):

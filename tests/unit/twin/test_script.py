@@ -12,11 +12,20 @@ from qstrata.core.time import PS_PER_S
 from qstrata.physics.profiles import profile
 from qstrata.twin.blockwise import FindingError
 from qstrata.twin.contract import LinkTask
+from qstrata.twin.faults import FaultBook
 from qstrata.twin.sampling import disturbed
 from qstrata.twin.script import ScriptKey, engine, read_run
 
 HEALTHY = profile().link_parameters(6.0)
 BLOCK_PS = 10 * PS_PER_S
+
+
+def under(**amounts):
+    """Return the link under faults."""
+    book = FaultBook({"a-b": "fibre/a-b"}, ())
+    for kind, amount in amounts.items():
+        book.inject(kind.replace("_", "-"), "a-b", amount, 0)
+    return disturbed(HEALTHY, "fibre/a-b", book)
 
 
 def made(**changes):
@@ -92,7 +101,7 @@ def test_a_changed_link_begins_its_block_anew_with_other_figures_and_another_see
     run = made()
     run.begin(0)
     before = yaml.safe_load(run.work().parameters)
-    run.change(disturbed(HEALTHY, 3.0, 0.25, False), 4 * PS_PER_S)
+    run.change(under(loss=3.0, intercept_resend=0.25), 4 * PS_PER_S)
     after = yaml.safe_load(run.work().parameters)
     assert (after["loss_db"], after["intercept_resend_share"]) == (9.0, 0.25)
     assert after["seed"] != before["seed"]
@@ -102,7 +111,7 @@ def test_a_changed_link_begins_its_block_anew_with_other_figures_and_another_see
 def test_dark_fibre_runs_no_script_and_gives_no_block():
     run = made()
     run.begin(0)
-    run.change(disturbed(HEALTHY, 0.0, 0.0, True), 0)
+    run.change(under(cut=1.0), 0)
     assert run.work() is None
     assert run.advance(BLOCK_PS).total is None
 

@@ -20,7 +20,8 @@ class _Down(Message, frozen=True, gc=False):
 
 class Inject(_Down, frozen=True, gc=False):
     """Inject a fault: `cut` (a fibre, channel or management channel), `loss` (extra dB on a fibre),
-    `intercept-resend` (share 0..1 of the pulses of a link). Injecting again replaces the amount.
+    `intercept-resend`, `photon-number-splitting`, `blinding` (share 0..1 of the pulses of a link), `tap`
+    (share of its light), `raman` (clicks per second of scattered light). Injecting again replaces the amount.
     """
 
     request: int

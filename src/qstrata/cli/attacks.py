@@ -1,0 +1,50 @@
+"""The commands that attack a link of a running network."""
+
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from qstrata.cli.answer_faults import Inject
+from qstrata.cli.arguments import Json, Network, StateDir, Target
+
+KINDS = {
+    "intercept-resend": (
+        "Let an eavesdropper measure and resend a share of a link's pulses.",
+        "Share of the pulses that Eve measures and resends, 0 to 1.",
+    ),
+    "photon-number-splitting": (
+        "Let an eavesdropper keep one photon of pulses that have several, and block those that have one.",
+        "Share of the pulses whose photons Eve counts, 0 to 1.",
+    ),
+    "blinding": (
+        "Let an eavesdropper rule the detectors by bright light: they click in her basis alone.",
+        "Share of the pulses during which she does, 0 to 1.",
+    ),
+    "tap": ("Take light out of a fibre.", "Share of the light that is taken, 0 to 1."),
+    "raman": (
+        "Shine light into a fibre that scatters photons into the quantum channel.",
+        "Clicks per second that it causes at the receiver, 0 to 1e6.",
+    ),
+}
+"""Every attack with what it does and what its amount is."""
+
+
+def add_to(app: App, inject: Inject) -> None:
+    """Add a command for each attack."""
+    for kind, (text, amount) in KINDS.items():
+        app.command(_command(kind, amount, inject), name=kind, help=text)
+
+
+def _command(kind: str, help_of_amount: str, inject: Inject) -> Any:
+    def command(
+        target: Target,
+        amount: Annotated[float, Parameter(help=help_of_amount)],
+        /,
+        *,
+        network: Network = None,
+        state_dir: StateDir = None,
+        json: Json = False,
+    ) -> None:
+        inject(kind, target, amount, network, state_dir, json)
+
+    return command
