@@ -22,7 +22,7 @@ from qstrata.core.address import End
 from qstrata.core.effects import LogEntry
 from qstrata.fabric import log
 from qstrata.fabric.figure import ARROWS, MESSAGES, Arrow
-from qstrata.fabric.messages import device
+from qstrata.fabric.messages import device, qubits
 from qstrata.fabric.messages.base import Message
 from qstrata.network.error_codes import CODES
 from qstrata.network.event_feed import MAX_READERS, MAX_WAITING_BYTES
@@ -75,18 +75,25 @@ def arrows() -> str:
 
 def instruction_set() -> str:
     """Return the page of T6, what agents say to devices and what devices report."""
-    own = [kind for kind in MESSAGES if kind.__module__ == device.__name__]
+    own = [kind for kind in MESSAGES if kind.arrow == "T6"]
     instructions = [kind for kind in own if End.WORLD in kind.sent_to]
     results = [kind for kind in own if End.WORLD in kind.sent_by]
     parts = [
+        f"{len(instructions)} instructions, from which every protocol is made; each says what must hold "
+        "before (*Pre*) and what holds after (*Post*). Whoever owns a device may instruct it, nobody else may: "
+        "agents and repeaters of forwarding.res, terminations of connectivity.res, elements of service.res. "
+        "Results go to the owner alone.",
         *_doc(device)[1:],
+        *_doc(qubits)[1:],
         "The digital twin implements it; a driver of a real device would implement the same. `block` is the "
         "number of a post-processing block of the link, counted from 1; 0 is the one whose bits were placed "
-        "at the start. The types are in `qstrata.fabric.messages.device`.",
+        "at the start. The types are in `qstrata.fabric.messages.device` and `.qubits`.",
         "## Instructions",
         *_structs(instructions),
         "## Results",
         *_structs(results),
+        "## Refusals",
+        _table(("reason", "meaning"), [(reason.name, reason.value) for reason in qubits.Refusal]),
     ]
     return _page("Instruction set of devices (T6)", parts)
 

@@ -22,9 +22,12 @@ from qstrata.twin.contract import EngineFactory, LinkTask, Part
 from qstrata.twin.faults import CUT, INTERCEPT, LOSS, FaultBook
 from qstrata.twin.key_link import Binder, KeyLink
 from qstrata.twin.native import NATIVE, NativeEngine
+from qstrata.twin.pairs import Pairs
 from qstrata.twin.plan import LinkPlan, MonitorPlan, TwinPlan, check_plan
 
 NATIVE_ALONE: Mapping[str, EngineFactory] = {NATIVE: NativeEngine}
+PAIRS = ""
+"""The part that holds all memory devices; the other parts are named as their links."""
 
 
 class Twin(Element):
@@ -51,13 +54,14 @@ class Twin(Element):
         self._lab = ports[plan.lab]
         self._ports = ports
         self._parts: dict[str, Part] = {link.name: self._make_link(link) for link in plan.links}
+        self._parts[PAIRS] = self._make_pairs(plan)
         self._by_owner = {owner: part for part in self._parts.values() for owner in part.owners}
         self._by_bearer = {bearer: part for part in self._parts.values() for bearer in part.bearers}
         self._monitors = {monitor.termination: monitor for monitor in plan.monitors}
         self._watched: set[str] = set()
         self._past: dict[str, int] = {}
         self._faults = FaultBook(*_bearers(plan))
-        for kind in dict.fromkeys(kind for part in (KeyLink,) for kind in part.kinds):
+        for kind in dict.fromkeys(kind for part in (KeyLink, Pairs) for kind in part.kinds):
             self.on(kind, self._instruct)
         self.on(Inject, self._inject)
         self.on(Heal, self._heal)
@@ -70,6 +74,8 @@ class Twin(Element):
         """
         check_plan(plan)
         before, parts = {link.name: link for link in self._plan.links}, self._parts
+        pairs = parts.pop(PAIRS)
+        pairs_stay = (self._plan.memories, self._plan.pair_links) == (plan.memories, plan.pair_links)
         self._plan, self._ports = plan, ports
         self._faults.adopt(*_bearers(plan))
         changed: list[str] = []
@@ -92,6 +98,10 @@ class Twin(Element):
             if known is not None:
                 effects += part.succeed(parts[link.name], self._faults, now)
                 changed.append(link.name)
+        self._parts[PAIRS] = pairs if pairs_stay else self._make_pairs(plan)
+        if not pairs_stay:
+            effects += self._parts[PAIRS].succeed(pairs, self._faults, now)
+            changed.append(PAIRS)
         self._by_owner = {owner: part for part in self._parts.values() for owner in part.owners}
         self._by_bearer = {bearer: part for part in self._parts.values() for bearer in part.bearers}
         self._monitors = {monitor.termination: monitor for monitor in plan.monitors}
@@ -99,7 +109,6 @@ class Twin(Element):
         return [*effects, *(signal for name in changed for signal in self._signals(self._parts[name]))]
 
     def _make_link(self, plan: LinkPlan) -> Part:
-        seed = self._plan.seed
         task = LinkTask(
             link=plan.name,
             parameters=plan.parameters,
@@ -107,12 +116,19 @@ class Twin(Element):
             block_ps=plan.block_ps,
             period_ps=self._plan.report_period_ps,
             first_block=plan.first_block,
-            seed=int.from_bytes(self._entropy.bytes(16), "big") if seed is None else seed,
+            seed=self._seed(),
             key_bits=partial(self._key_bits, plan.name),
             block_key_bits=plan.block_key_bits,
             limit_s=plan.limit_s,
         )
         return KeyLink(plan, self._engines[plan.engine](task), self._ports, self._plan.processing_ps)
+
+    def _make_pairs(self, plan: TwinPlan) -> Part:
+        return Pairs(plan.memories, plan.pair_links, self._ports, self._seed())
+
+    def _seed(self) -> int:
+        seed = self._plan.seed
+        return int.from_bytes(self._entropy.bytes(16), "big") if seed is None else seed
 
     def _key_bits(self, link: str, block: int) -> RandomSource:
         seed = self._plan.seed
@@ -194,7 +210,9 @@ class Twin(Element):
 def _bearers(plan: TwinPlan) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the fibres by link, and the other bearers that can be cut."""
     channels = (channel for link in plan.links for channel in link.bearers[1:])
-    return {link.name: link.fibre for link in plan.links}, (*channels, *plan.management)
+    fibres = {link.name: link.fibre for link in plan.links}
+    fibres |= {link.name: link.fibre for link in plan.pair_links}
+    return fibres, (*channels, *plan.management)
 
 
 def _is_alike(one: LinkPlan, other: LinkPlan) -> bool:

@@ -1,13 +1,12 @@
 """What the twin is told once, at its start: links, monitors, channels and its own figures."""
 
-from itertools import pairwise
-
 import msgspec
 
 from qstrata.core.address import Address
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_MS, PS_PER_S
 from qstrata.physics.parameters import LinkParameters, check_parameters
+from qstrata.twin.pairs_plan import MemoryPlan, PairLinkPlan, check_pairs, refuse_repeats
 
 
 class LinkEnd(msgspec.Struct, frozen=True):
@@ -68,7 +67,7 @@ class TwinPlan(msgspec.Struct, frozen=True, kw_only=True):
     `seed`: None draws everything from the operating system. `lab`: the address that answers T8.
     `management`: ids of the management bearers that can be cut. `report_period_ps`: how often a device
     reports its counts. `processing_ps`: from the last pulse of a block to its announcement, propagation
-    excluded.
+    excluded. `memories` and `pair_links`: the devices with memory cells, and the links that entangle them.
     """
 
     seed: int | None
@@ -78,6 +77,8 @@ class TwinPlan(msgspec.Struct, frozen=True, kw_only=True):
     management: tuple[str, ...] = ()
     report_period_ps: int = PS_PER_S
     processing_ps: int = 50 * PS_PER_MS
+    memories: tuple[MemoryPlan, ...] = ()
+    pair_links: tuple[PairLinkPlan, ...] = ()
 
 
 def check_plan(plan: TwinPlan) -> None:
@@ -95,11 +96,10 @@ def check_plan(plan: TwinPlan) -> None:
         if link.first_block < 1 or link.initial_key_bits < 0:
             raise InputError(f"link {link.name}: blocks count from 1 and provisioned bits from 0")
         owners += [end.agent for end in link.ends]
-    _refuse_repeats("link", [link.name for link in plan.links])
-    _refuse_repeats("device owner", [str(owner) for owner in owners])
-
-
-def _refuse_repeats(what: str, names: list[str]) -> None:
-    for one, next_one in pairwise(sorted(names)):
-        if one == next_one:
-            raise InputError(f"{what} {one} appears twice in the twin's plan: give each its own")
+    check_pairs(plan.memories, plan.pair_links)
+    owners += [memory.owner for memory in plan.memories]
+    names = [(link.name, link.fibre) for link in plan.links]
+    names += [(link.name, link.fibre) for link in plan.pair_links]
+    refuse_repeats("link", [name for name, _ in names])
+    refuse_repeats("fibre", [fibre for _, fibre in names])
+    refuse_repeats("device owner", [str(owner) for owner in owners])

@@ -48,7 +48,10 @@ class Measure(_Instruction, frozen=True, gc=False):
 
 
 class Tick(_Instruction, frozen=True, gc=False):
-    """Ask a device to report what it counted every `period_ps`, or its signals when they change."""
+    """Ask a device to report what it counted every `period_ps`, or its signals when they change.
+
+    Pre: none. Post: CountsReport while the link runs; from a monitor SignalReport, at once and at changes.
+    """
 
     logged: ClassVar[tuple[str, ...]] = ("instruction",)
     instruction: str
@@ -69,7 +72,10 @@ class Read(_Instruction, frozen=True, gc=False):
 
 
 class Discard(_Instruction, frozen=True, gc=False):
-    """Let a device forget a block; block -1 stops sending or measuring."""
+    """Let a device forget a block; block -1 stops sending or measuring.
+
+    Pre: none. Post: the block cannot be read here any more; or no pulses run. Not answered.
+    """
 
     logged: ClassVar[tuple[str, ...]] = ("instruction", "block")
     instruction: str

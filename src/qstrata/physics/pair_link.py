@@ -1,0 +1,147 @@
+"""What describes a link that heralds pairs at its midpoint, and a device with memory cells."""
+
+import math
+
+import msgspec
+
+from qstrata.core.errors import InputError
+from qstrata.core.time import PS_PER_S
+from qstrata.physics import density
+from qstrata.physics.bell import BellDiagonal, BellState, werner
+from qstrata.physics.fibre import propagation_delay_ps, transmittance
+from qstrata.physics.heralding import Heralding, barrett_kok, single_click
+from qstrata.physics.memories import MemoryParameters, check_memory
+from qstrata.physics.parameters import Parameter
+
+BARRETT_KOK, SINGLE_CLICK = "barrett-kok", "single-click"
+PROTOCOLS = (BARRETT_KOK, SINGLE_CLICK)
+
+
+class PairLinkParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe a link with its midpoint station; units and ranges stand in `PAIR_LINK_PARAMETERS`."""
+
+    protocol: str = BARRETT_KOK
+    length_km: float
+    loss_db: float
+    emission_efficiency: float = 0.9
+    detector_efficiency: float = 0.8
+    fidelity: float = 0.98
+    bright_population: float = 0.1
+    attempt_rate_hz: float = 1e6
+
+
+class DeviceParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe a device with memory cells; units and ranges stand in `DEVICE_PARAMETERS`."""
+
+    cells: int = 2
+    memory: MemoryParameters = MemoryParameters()
+    gate_reliability: float = 1.0
+    readout_fidelity: float = 1.0
+    gate_ps: int = 0
+    two_qubit_gate_ps: int = 0
+    measure_ps: int = 0
+
+
+class SourcedParameter(Parameter, frozen=True):
+    """Say also what a field is by default, and where the range and the default come from."""
+
+    default: float | None
+    source: str
+
+
+_PEERS = "usual in comparisons of repeater simulators"
+PAIR_LINK_PARAMETERS = (
+    SourcedParameter("length_km", "length of the fibre from end to end", "km", 0.0, 2000.0, None, "given"),
+    SourcedParameter("loss_db", "loss of the fibre from end to end", "dB", 0.0, 200.0, None, "given"),
+    SourcedParameter(
+        "emission_efficiency", "photons of a memory that enter the fibre", "1", 0.0, 1.0, 0.9, _PEERS
+    ),
+    SourcedParameter("detector_efficiency", "photons that a detector tells", "1", 0.0, 1.0, 0.8, _PEERS),
+    SourcedParameter(
+        "fidelity", "fidelity that devices and interference allow, white noise otherwise", "1", 0.25, 1.0,
+        0.98, "below 1/4 there is no such state (Werner 1989)",
+    ),
+    SourcedParameter(
+        "bright_population", "population of the emitting state, single click", "1", 1e-6, 0.5,
+        0.1, "between 0.05 and 0.5 in Humphreys et al., Nature 558, 268 (2018)",
+    ),
+    SourcedParameter(
+        "attempt_rate_hz", "most attempts a second that the devices can make", "Hz", 1.0, 1e9, 1e6,
+        "chosen by qstrata",
+    ),
+)  # fmt: skip
+DEVICE_PARAMETERS = (
+    SourcedParameter("cells", "memory cells", "1", 1.0, 4096.0, 2.0, "one for each side of a repeater"),
+    SourcedParameter(
+        "gate_reliability", "how often a two-qubit gate works, noise otherwise", "1", 0.0, 1.0,
+        1.0, "Briegel et al., Phys. Rev. Lett. 81, 5932 (1998)",
+    ),
+    SourcedParameter(
+        "readout_fidelity", "how often a bit is read right", "1", 0.5, 1.0,
+        1.0, "Briegel et al., Phys. Rev. Lett. 81, 5932 (1998)",
+    ),
+    SourcedParameter("gate_ps", "time of a gate on one qubit", "ps", 0.0, PS_PER_S, 0.0, "chosen by qstrata"),
+    SourcedParameter(
+        "two_qubit_gate_ps", "time of a gate on two qubits", "ps", 0.0, PS_PER_S, 0.0, "chosen by qstrata"
+    ),
+    SourcedParameter("measure_ps", "time of a measurement", "ps", 0.0, PS_PER_S, 0.0, "chosen by qstrata"),
+)  # fmt: skip
+
+
+def check_pair_link(link: PairLinkParameters) -> None:
+    """Refuse a link outside its ranges: InputError that names the field, its range and the range's source."""
+    if link.protocol not in PROTOCOLS:
+        raise InputError(
+            f"no heralding protocol is called {link.protocol!r}: choose {' or '.join(PROTOCOLS)}"
+        )
+    _check(link, PAIR_LINK_PARAMETERS)
+
+
+def check_device(device: DeviceParameters) -> None:
+    """Refuse a device outside its ranges, or with times that no memory has (T2 > 2 T1)."""
+    _check(device, DEVICE_PARAMETERS)
+    check_memory(device.memory)
+
+
+def herald_ps(link: PairLinkParameters) -> int:
+    """Return the time from an emission to its herald at the ends: to the midpoint and back."""
+    return 2 * propagation_delay_ps(link.length_km / 2.0)
+
+
+def cycle_ps(link: PairLinkParameters) -> int:
+    """Return the time of one attempt of one memory: it waits for the herald, or for its next emission."""
+    return max(herald_ps(link), math.ceil(PS_PER_S / link.attempt_rate_hz))
+
+
+def heralding(link: PairLinkParameters, extra_loss_db: float = 0.0) -> Heralding:
+    """Return how often an attempt is heralded, and the fidelity of the pair at its emission."""
+    arm = link.emission_efficiency * link.detector_efficiency
+    arm *= transmittance((link.loss_db + extra_loss_db) / 2.0)
+    if link.protocol == BARRETT_KOK:
+        return barrett_kok(arm, arm, link.fidelity)
+    ideal = single_click(link.bright_population, arm)
+    # |11> is orthogonal to Psi+ and Psi-: white noise gives it a third of what a Bell state loses.
+    fidelity = ideal.fidelity * link.fidelity + (1.0 - ideal.fidelity) * (1.0 - link.fidelity) / 3.0
+    return Heralding(ideal.probability, fidelity)
+
+
+def heralded_state(link: PairLinkParameters, frame: BellState, extra_loss_db: float = 0.0) -> density.Tensor:
+    """Return the exact state of a heralded pair at its emission; the frame is Psi+ or Psi-."""
+    if link.protocol == BARRETT_KOK:
+        return density.pair(werner(link.fidelity, frame))
+    arm = link.emission_efficiency * link.detector_efficiency
+    arm *= transmittance((link.loss_db + extra_loss_db) / 2.0)
+    state = density.with_both_bright(single_click(link.bright_population, arm).fidelity, frame)
+    w = werner(link.fidelity).xx
+    noisy: density.Tensor = w * state + (1.0 - w) * density.pair(BellDiagonal(0.0, 0.0, 0.0))
+    return noisy
+
+
+def _check(thing: msgspec.Struct, parameters: tuple[SourcedParameter, ...]) -> None:
+    for parameter in parameters:
+        value = getattr(thing, parameter.name)
+        if not (math.isfinite(value) and parameter.minimum <= value <= parameter.maximum):
+            raise InputError(
+                f"{parameter.name} ({parameter.meaning}) is {value!r}: give a number from "
+                f"{parameter.minimum:g} to {parameter.maximum:g} {parameter.unit} ({parameter.source})"
+            )

@@ -1,0 +1,107 @@
+"""Drive memory devices alone: a heap of instants, and what each owner was told."""
+
+import heapq
+from itertools import count
+
+from qstrata.core.address import Address, End
+from qstrata.core.effects import Send, Timer
+from qstrata.core.time import PS_PER_S
+from qstrata.fabric.messages.qubits import CreatePair, Heralded, Measured
+from qstrata.physics.pair_link import DeviceParameters, PairLinkParameters
+from qstrata.twin.pairs import Pairs
+from qstrata.twin.pairs_plan import MemoryPlan, PairLinkPlan
+from tests.unit.twin.harness import FakePort
+
+
+def owner(site):
+    return Address(End.FORWARDING_RES, "madqci", site, "repeater")
+
+
+def device(site):
+    return Address(End.WORLD, "madqci", site, "memory")
+
+
+def memory(site, **figures):
+    return MemoryPlan(site=site, device=device(site), owner=owner(site), parameters=DeviceParameters(**figures))
+
+
+def pair_link(a, b, **figures):
+    given = {"length_km": 10.0, "loss_db": 2.0} | figures
+    return PairLinkPlan(
+        name=f"{a}-{b}",
+        ends=(device(a), device(b)),
+        parameters=PairLinkParameters(**given),
+        fibre=f"fibre/{a}-{b}",
+    )
+
+
+CERTAIN = {"protocol": "single-click", "length_km": 0.002, "loss_db": 0.0, "fidelity": 1.0}
+"""Devices a few metres apart: a pair within some microseconds."""
+
+
+class PairScene:
+    """Hold the part of the world that has memories; `told` lists (instant, owner, message)."""
+
+    def __init__(self, memories, links, seed=1):
+        ports = {plan.device: FakePort(plan.device) for plan in memories}
+        self.pairs = Pairs(memories, links, ports, seed)
+        self.now = 0
+        self.told = []
+        self._answers = {}
+        self._queue = []
+        self._order = count()
+        self._ids = count()
+
+    def tell(self, site, message):
+        """Give a device an instruction and return what it answered at once."""
+        known = len(self.told)
+        self.perform(self.pairs.instruct(message, owner(site), self.now))
+        return [message for _, _, message in self.told[known:]]
+
+    def ask(self, site, kind, *fields):
+        """Give an instruction under a new id; run on until it is answered, and return the answer."""
+        message = kind(f"i{next(self._ids)}", *fields)
+        self.tell(site, message)
+        while True:
+            answer = self._answers.get((owner(site), message.instruction))
+            if answer is not None:
+                return answer
+            self.step()
+
+    def entangle(self, a, b, cell_a=0, cell_b=0):
+        """Return the herald of a new pair between two cells."""
+        name = f"{a}-{b}"
+        self.tell(a, CreatePair(f"i{next(self._ids)}", name, cell_a))
+        return self.ask(b, CreatePair, name, cell_b)
+
+    def step(self):
+        self.now, _, then = heapq.heappop(self._queue)
+        self.perform(then(self.now))
+
+    def run_until(self, time_ps):
+        while self._queue and self._queue[0][0] <= time_ps:
+            self.step()
+        self.now = time_ps
+
+    def wait(self, seconds):
+        self.run_until(self.now + round(seconds * PS_PER_S))
+
+    def heralds(self, site):
+        return [(at, m) for at, to, m in self.told if to == owner(site) and isinstance(m, Heralded)]
+
+    def perform(self, effects):
+        for effect in effects:
+            match effect:
+                case Send(to=(_, to), message=message):
+                    self.told.append((self.now, to, message))
+                    self._answers[to, message.instruction] = message
+                case Timer(due_ps=due_ps, then=then):
+                    assert due_ps >= self.now
+                    heapq.heappush(self._queue, (due_ps, next(self._order), then))
+                case _:
+                    raise AssertionError(effect)
+
+
+def bit(answer):
+    assert isinstance(answer, Measured)
+    return answer.bit.reveal()[0]
