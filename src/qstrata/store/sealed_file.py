@@ -21,13 +21,13 @@ _RECORD = """
 CREATE TABLE record(
     number INTEGER PRIMARY KEY, node TEXT, kind TEXT, key TEXT, body BLOB, UNIQUE(node, kind, key)
 )"""
-_FROM_1_TO_2 = f"""
-ALTER TABLE record RENAME TO former;
-{_RECORD};
-INSERT INTO record(node, kind, key, body) SELECT node, kind, key, body FROM former;
-DROP TABLE former;
-UPDATE about SET value = 2 WHERE name = 'schema';
-"""
+_FROM_1_TO_2 = (
+    "ALTER TABLE record RENAME TO former",
+    _RECORD,
+    "INSERT INTO record(node, kind, key, body) SELECT node, kind, key, body FROM former",
+    "DROP TABLE former",
+    "UPDATE about SET value = 2 WHERE name = 'schema'",
+)
 
 Place = tuple[str, str, str]
 Rows = dict[Place, bytes | None]
@@ -142,7 +142,7 @@ class SealedFile:
 
     def _create(self) -> None:
         with self._database:
-            self._database.execute(f"{_ABOUT};{_RECORD}")
+            self._database.execute(";".join((_ABOUT, _RECORD)))
             self._database.execute("INSERT INTO about VALUES('schema', ?)", (SCHEMA,))
             self._summarise(0, 0)
 
@@ -158,8 +158,8 @@ class SealedFile:
         self._count, self._total = self._summary()
         if schema == 1:
             with self._database:
-                self._database.execute(_FROM_1_TO_2)
-        if (finding := self._database.pragma("quick_check")) != "ok":
+                self._database.execute(";".join(_FROM_1_TO_2))
+        if (finding := self._database.pragma("integrity_check")) != "ok":
             raise EnvironmentFaultError(_damaged(self._path, str(finding)))
         count = total = 0
         for place, sealed in self._read("SELECT node, kind, key, body FROM record", ()):
