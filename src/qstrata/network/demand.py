@@ -1,6 +1,6 @@
 """Applications of virtual runs: SAEs that ask for keys at a rate, tell their peer the ids, and fetch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -36,9 +36,21 @@ class Demand:
         self.delivered = 0
         self.fetched = 0
         self.unserved = 0
+        self._over = False
         queue.push(queue.now + phase_ps, self._ask)
 
+    def serves(self, spec: DemandSpec, asking: VirtualSae, fetching: VirtualSae) -> bool:
+        """Tell whether it drives just this, between these."""
+        same = (self._asking, self._fetching) == (asking, fetching)
+        return same and self._spec == spec and not self._over
+
+    def end(self) -> None:
+        """Ask no more; what was asked is still fetched."""
+        self._over = True
+
     def _ask(self) -> None:
+        if self._over:
+            return
         now = self._queue.now
         self._queue.push(now + self._interval_ps, self._ask)
         self._asking.get_keys(
@@ -64,9 +76,22 @@ Wire = Callable[[str], VirtualSae]
 """Return the virtual SAE of a name."""
 
 
-def start_demands(queue: EventQueue, specs: tuple[DemandSpec, ...], wire: Wire) -> tuple[Demand, ...]:
-    """Start all demands, each at its own phase."""
-    return tuple(
-        Demand(queue, spec, wire(spec.sae), wire(spec.peer), (index + 1) * 37 * PS_PER_MS)
-        for index, spec in enumerate(specs)
+def start_demands(
+    queue: EventQueue, specs: tuple[DemandSpec, ...], wire: Wire, running: Sequence[Demand] = ()
+) -> tuple[Demand, ...]:
+    """Start all demands, each at its own phase; those that run already go on, and others of them end.
+
+    Returns those that were running, then those that have started.
+    """
+    wanted = [(spec, wire(spec.sae), wire(spec.peer)) for spec in specs]
+    for demand in running:
+        if not any(demand.serves(*each) for each in wanted):
+            demand.end()
+    return (
+        *running,
+        *(
+            Demand(queue, *each, (index + 1) * 37 * PS_PER_MS)
+            for index, each in enumerate(wanted)
+            if not any(demand.serves(*each) for demand in running)
+        ),
     )

@@ -95,9 +95,9 @@ class OperatorDesk:
             self._ask(OperatorElement.lab, ListFaults),
         )
         return Heard(
-            connectivity=_state(connectivity, ConnectivityState),
-            forwarding=_state(forwarding, ForwardingState),
-            service=_state(service, ServiceState),
+            connectivity=state_of(connectivity, ConnectivityState),
+            forwarding=state_of(forwarding, ForwardingState),
+            service=state_of(service, ServiceState),
             terminations=_report(connectivity, ConnectivityReport),
             links=_report(forwarding, ForwardingReport),
             kmes=_report(service, ServiceReport),
@@ -165,7 +165,7 @@ class OperatorDesk:
         if kind != "session":
             return None
         answer = await self._manager(End.SERVICE_MGT, Inspect)
-        state = _state(answer, ServiceState)
+        state = state_of(answer, ServiceState)
         units = state.units if state is not None else ()
         for unit in units:
             if unit.session == session:
@@ -192,7 +192,8 @@ class OperatorDesk:
         return await future
 
 
-def _state(answer: Inspected | None, kind: type[T]) -> T | None:
+def state_of(answer: Inspected | None, kind: type[T]) -> T | None:
+    """Return the state in an answer, None where there is none of that kind."""
     return answer.state if answer is not None and isinstance(answer.state, kind) else None
 
 

@@ -1,25 +1,35 @@
 """A network in virtual time: the same elements, the same handlers, and an event log to hash."""
 
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from qstrata.core.address import End
 from qstrata.core.randomness import stream
-from qstrata.core.time import EpochAnchor, to_seconds
+from qstrata.core.time import PS_PER_MS, PS_PER_S, EpochAnchor, to_seconds
 from qstrata.fabric.memory import Mischief
+from qstrata.fabric.messages.operator import Inspect, Inspected
+from qstrata.fabric.messages.policy import ForwardingState, ServiceState
 from qstrata.fabric.recorder import Recorder
 from qstrata.fabric.tally import Traffic
 from qstrata.interfaces.etsi014.virtual import ClientEntry, VirtualSae
 from qstrata.kernel.commit import ModelledCommit
 from qstrata.kernel.host import CommitExecutor
 from qstrata.kernel.queue import EventQueue
+from qstrata.network.adoption import adopt, sites_to_read
 from qstrata.network.assembly import Assembly
 from qstrata.network.demand import Demand, DemandSpec, start_demands
 from qstrata.network.description import Description
+from qstrata.network.difference import Plan, difference
+from qstrata.network.operator_desk import state_of
 from qstrata.network.plan import make_plan
+from qstrata.network.settling import unsettled
+from qstrata.network.views import Heard
 from qstrata.store.interface import Store
 from qstrata.store.memory import MemoryStore
 
+LOOK_PS = 250 * PS_PER_MS
 VIRTUAL_EPOCH_S = 1_767_225_600
 """Virtual runs start on 2026-01-01T00:00:00Z, whatever the calendar says."""
 
@@ -38,6 +48,13 @@ class SimulationReport(msgspec.Struct, frozen=True):
     refusals: int
     event_log_sha256: str
     traffic: tuple[Traffic, ...]
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What `apply` did: its plan, and what control had not made of it when patience ended."""
+
+    plan: Plan
+    missing: tuple[str, ...] = ()
 
 
 class Simulation:
@@ -75,19 +92,69 @@ class Simulation:
         self.queue = self.assembly.queue
         self.history: list[ClientEntry] = []
         self.saes: dict[str, VirtualSae] = {}
-        for sae in description.saes:
-            handler = self.assembly.handlers[sae.node]
-            self.saes[sae.name] = VirtualSae(handler, sae.name, self.salt, self.history)
+        self._make_saes()
         self.demands: tuple[Demand, ...] = ()
+        self._demanding = False
         self.assembly.start()
 
     def _commits(self, queue: EventQueue, store: Store) -> CommitExecutor:
         self.commits = ModelledCommit(queue, store.commit)
         return self.commits.commit
 
+    def _make_saes(self) -> None:
+        """Make the applications of the description; those whose KME is the same stay."""
+        before, self.saes = self.saes, {}
+        for sae in self.description.saes:
+            handler, known = self.assembly.handlers[sae.node], before.get(sae.name)
+            if known is None or not known.asks(handler):
+                known = VirtualSae(handler, sae.name, self.salt, self.history)
+            self.saes[sae.name] = known
+
     def start_demands(self) -> None:
         """Let the applications of the description's demands begin."""
-        self.demands = start_demands(self.queue, demand_specs(self.description), self.saes.__getitem__)
+        self._demanding = True
+        specs = demand_specs(self.description)
+        self.demands = start_demands(self.queue, specs, self.saes.__getitem__, self.demands)
+
+    def apply(self, description: Description, patience_s: float = 30.0) -> Applied:
+        """Change the network by the difference, and run on until control has settled, or for `patience_s`.
+
+        Raises InputError, and changes nothing, for what no running network can change.
+        """
+        plan = difference(self.description, description)
+        if not plan.steps:
+            return Applied(plan)
+        after, assembly = make_plan(description), self.assembly
+        rows = {site: assembly.store.load(site) for site in sites_to_read(assembly.plan, after)}
+        adopt(assembly, after, rows)
+        self.description = description
+        self._make_saes()
+        if self._demanding:
+            self.start_demands()
+        limit_ps = self.queue.now + round(patience_s * PS_PER_S)
+        missing = self._look()
+        while missing and self.queue.now < limit_ps:
+            missing = self._look()
+        return Applied(plan, missing)
+
+    def _look(self) -> tuple[str, ...]:
+        """Go on for a moment, and return what control has not made of the description."""
+        self.run_until(self.queue.now + LOOK_PS)
+        answers: dict[End, Inspected] = {}
+        for end in (End.FORWARDING_MGT, End.SERVICE_MGT):
+            heard = partial(self._heard, answers, end)
+            self.assembly.operate(partial(self.assembly.operator.manager, end, Inspect, heard))
+        self.run_until(self.queue.now + LOOK_PS)
+        forwarding, service = (answers.get(end) for end in (End.FORWARDING_MGT, End.SERVICE_MGT))
+        return unsettled(
+            self.description,
+            Heard(forwarding=state_of(forwarding, ForwardingState), service=state_of(service, ServiceState)),
+        )
+
+    @staticmethod
+    def _heard(answers: dict[End, Inspected], end: End, answer: Inspected | None) -> None:
+        if answer is not None:
+            answers[end] = answer
 
     def run_until(self, time_ps: int) -> None:
         """Run to an instant of virtual time."""

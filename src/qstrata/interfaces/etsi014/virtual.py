@@ -57,6 +57,10 @@ class VirtualSae:
         self._open: dict[int, ClientEntry] = {}
         self._calls = 0
 
+    def asks(self, handler: Etsi014Handler) -> bool:
+        """Tell whether it calls this handler."""
+        return self._handler is handler
+
     def status(self, peer: str, now: int, then: Then | None = None) -> None:
         """Ask for the status of the pair with `peer`."""
         entry = ClientEntry(time_ps=now, sae=self.name, peer=peer, verb="status")
