@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.clicks import clicks
 from benchmarks.measures import Figure, fabric, kernel, store, virtual_hours
 from benchmarks.postprocessing import postprocessing
 
@@ -19,6 +20,7 @@ MEASURES: dict[str, Callable[[float], list[Figure]]] = {
     "fabric": lambda _: fabric(),
     "store": lambda _: store(),
     "madrid": virtual_hours,
+    "clicks": lambda _: clicks(),
     "postprocessing": lambda _: postprocessing(),
 }
 """What can be measured, given the virtual hours of Madrid."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from qstrata.physics.attacks import click_cells, double_click_probability
+from qstrata.physics.detectors import dead_pulses, response
 from qstrata.physics.parameters import LinkParameters
 
 if TYPE_CHECKING:
@@ -94,18 +95,33 @@ def outcome_probabilities(parameters: LinkParameters) -> "NDArray[np.float64]":
     that basis), bases differ with the receiver in Z and in X (clicks, not sifted), no detection. Draw a
     multinomial over the 21 cells with the number of pulses and hand the result to `counts_from_outcomes`.
     Gains and error rates are those of `decoy_bb84`, changed by the attacks of the parameters as `attacks`
-    says.
+    says, and by the dead time and the after-pulses of the detectors as `detectors.response` says.
+    """
+    import numpy as np
+
+    chosen = np.array(parameters.intensity_probabilities)
+    cells = click_probabilities(parameters)
+    dead = dead_pulses(parameters.dead_time_ns, parameters.pulse_rate_hz)
+    seen = response(float(cells.sum()), dead, parameters.afterpulse_probability)
+    z, z_bob = parameters.sender_z_probability, parameters.receiver_z_probability
+    both_z, both_x = z * z_bob / 2.0, (1.0 - z) * (1.0 - z_bob) / 2.0
+    by_chance = (both_z, both_z, both_x, both_x, (1.0 - z) * z_bob, z * (1.0 - z_bob))
+    table = np.empty((len(INTENSITIES), len(OUTCOMES)))
+    table[:, :6] = seen.live_share * cells + seen.afterpulses * np.outer(chosen, by_chance)
+    table[:, 6] = chosen - table[:, :6].sum(axis=1)
+    return table
+
+
+def click_probabilities(parameters: LinkParameters) -> "NDArray[np.float64]":
+    """Return the probability of every kind of click of one pulse, shape (3, 6), before the detectors act.
+
+    Rows and columns as those of `outcome_probabilities`; its last column is what is missing to 1.
     """
     # Messages hold counts, and commands that only speak to a running network must not wait for numpy.
     import numpy as np
 
-    table = np.empty((len(INTENSITIES), len(OUTCOMES)))
-    for row, intensity, probability in zip(
-        table, parameters.intensities, parameters.intensity_probabilities, strict=True
-    ):
-        cells = click_cells(parameters, intensity)
-        row[:] = (*cells, 1.0 - sum(cells))
-        row *= probability
+    table = np.array([click_cells(parameters, intensity) for intensity in parameters.intensities])
+    table *= np.array(parameters.intensity_probabilities)[:, None]
     return table
 
 

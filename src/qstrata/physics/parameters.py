@@ -30,6 +30,8 @@ class LinkParameters(msgspec.Struct, frozen=True, kw_only=True):
     eps_cor: float
     loss_db: float
     raman_rate_hz: float = 0.0
+    dead_time_ns: float = 0.0
+    afterpulse_probability: float = 0.0
     intercept_resend_share: float = 0.0
     splitting_share: float = 0.0
     blinding_share: float = 0.0
@@ -86,6 +88,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "raman_rate_hz", "clicks per second by photons that classical channels scatter", "1/s", 0.0, 1e7
     ),
+    Parameter("dead_time_ns", "how long a detector is dead after a click", "ns", 0.0, 1e6),
+    Parameter("afterpulse_probability", "that a detector clicks of itself after that", "1", 0.0, 0.3),
     Parameter("intercept_resend_share", "share of the pulses that Eve measures and re-sends", "1", 0.0, 1.0),
     Parameter(
         "splitting_share", "share of the pulses whose photons Eve counts and splits off", "1", 0.0, 1.0
