@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 def duration(kind: Any, tokens: Sequence[Any]) -> int:
     """Convert what was typed to a duration in picoseconds."""
-    from qstrata.cli.durations import duration_ps
+    from qstrata.core.durations import duration_ps
 
     return duration_ps(tokens[0].value)
 

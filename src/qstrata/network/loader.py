@@ -30,7 +30,7 @@ def load(path_or_name: str | PathLike[str]) -> Description:
     bare = isinstance(path_or_name, str) and path.name == given and path.suffix not in (".yaml", ".yml")
     if bare and (given in shipped_names() or not path.is_file()):
         return load_text(shipped_text(given), f"{given}.yaml")
-    return load_text(_text_of(path), given)
+    return load_text(text_of(path), given)
 
 
 def load_text(text: str, source: str) -> Description:
@@ -47,7 +47,12 @@ def load_text(text: str, source: str) -> Description:
     raise DescriptionError(source, text, problems)
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return the text of a YAML file.
+
+    Raises InputError for one that is not there, too large or not UTF-8, EnvironmentFaultError for one that
+    cannot be read.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
