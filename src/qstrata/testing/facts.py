@@ -78,10 +78,10 @@ class BlockFacts:
         self.maskers.setdefault(mask.site, mask.sequence)
 
 
-class SiteKey:
-    """One key at one site; `sent` counts the answers that left with it, `before` had it while it lived."""
+class Copy:
+    """One key in one session at one site; the SAEs in `before` had it while it lived."""
 
-    __slots__ = ("before", "dead_sequence", "dropped", "held", "held_sequence", "row", "sent", "sequence")
+    __slots__ = ("before", "dead_sequence", "dropped", "held", "held_sequence", "row", "sequence")
 
     def __init__(self) -> None:
         self.row: KeyRow | None = None
@@ -90,25 +90,41 @@ class SiteKey:
         self.held_sequence = -1
         self.dead_sequence = -1
         self.before: tuple[str, ...] = ()
-        self.sent = 0
         self.dropped = False
+
+    @property
+    def given(self) -> set[tuple[str, str]]:
+        """Return to whom its last row says that it is given, as (verb, SAE)."""
+        if self.row is None:
+            return set()
+        first = "enc" if self.row.own else "dec"
+        return {(first if not n else "dec", sae) for n, sae in enumerate(self.row.delivered_to)}
 
 
 class KeyFacts:
-    """One key at all sites, and the answers that delivered it, each with its sequence number."""
+    """One key by (site, session), and the answers that delivered it, each with its sequence number.
 
-    __slots__ = ("answers", "sites")
+    A key for several slaves is in as many sessions, with one of them at its two KMEs each. `sent` counts the
+    answers that left a site with it.
+    """
+
+    __slots__ = ("answers", "copies", "sent")
 
     def __init__(self) -> None:
-        self.sites: dict[str, SiteKey] = {}
+        self.copies: dict[tuple[str, str], Copy] = {}
         self.answers: list[tuple[int, Answered]] = []
+        self.sent: dict[str, int] = {}
 
-    def at(self, site: str) -> SiteKey:
-        """Return the key at a site."""
-        key = self.sites.get(site)
-        if key is None:
-            key = self.sites[site] = SiteKey()
-        return key
+    def at(self, site: str, session: str) -> Copy:
+        """Return the key in a session at a site."""
+        copy = self.copies.get((site, session))
+        if copy is None:
+            copy = self.copies[site, session] = Copy()
+        return copy
+
+    def held_at(self, site: str) -> list[Copy]:
+        """Return its copies at a site."""
+        return [copy for (where, _), copy in self.copies.items() if where == site]
 
 
 class Facts:
@@ -176,6 +192,13 @@ class Facts:
         """Say whether any site once dropped that row."""
         return any(key in keys for (_, of), keys in self.gone.items() if of == kind)
 
+    def was_key_dropped(self, key_id: str, session: str, site: str | None = None) -> bool:
+        """Say whether a site, or any, once dropped a key, or its copy in that session."""
+        names = (key_id, f"{key_id}/{session}")
+        if site is None:
+            return any(self.was_dropped_anywhere("key", name) for name in names)
+        return any(self.was_dropped(site, "key", name) for name in names)
+
     def _pad(self, pad: PadUsed) -> None:
         if pad.use != MASK:
             return
@@ -196,11 +219,11 @@ class Facts:
         at.top = max(at.top, row.position)
 
     def _key_held(self, held: KeyHeld) -> None:
-        at = self.key(held.key_id).at(held.site)
+        at = self.key(held.key_id).at(held.site, held.session)
         at.held, at.held_sequence = held, self.sequence
 
     def _key_row(self, row: KeyRow) -> None:
-        at = self.key(row.key_id).at(row.site)
+        at = self.key(row.key_id).at(row.site, row.session)
         if row.state in DEAD and at.dead_sequence < 0:
             at.dead_sequence = self.sequence
         elif at.dead_sequence < 0:
@@ -227,7 +250,8 @@ class Facts:
         if message.type == "KeysDelivered":
             site = message.site
             for key_id in message.texts()[1].split():
-                self.key(key_id).at(site).sent += 1
+                sent = self.key(key_id).sent
+                sent[site] = sent.get(site, 0) + 1
         elif message.type == "Relay":
             step = (message.site, message.texts()[0])
             if self.masked.pop(step, None) is None:
@@ -263,11 +287,14 @@ class Facts:
             self._forget_block(drop)
 
     def _forget_key(self, drop: Dropped) -> None:
-        key = self.keys.get(drop.key)
-        if key is not None and drop.site in key.sites:
-            key.sites[drop.site].dropped = True
-            if all(at.dropped for at in key.sites.values()):
-                del self.keys[drop.key]
+        key_id, _, of = drop.key.partition("/")
+        key = self.keys.get(key_id)
+        if key is None:
+            return
+        for (site, session), copy in key.copies.items():
+            copy.dropped = copy.dropped or (site == drop.site and of in ("", session))
+        if all(copy.dropped for copy in key.copies.values()):
+            del self.keys[key_id]
 
     def _forget_block(self, drop: Dropped) -> None:
         link, _, number = drop.key.rpartition("/")

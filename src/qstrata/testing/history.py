@@ -23,7 +23,8 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call of one SAE: `verb` is `enc` or `dec`, times are picoseconds since the network's start.
 
     `key_ids` are the keys delivered by `enc`, or the keys that `dec` asked for. `digests` belong to the
-    delivered keys, in the same order, keyed with the run's salt; empty when nothing was delivered.
+    delivered keys, in the same order, keyed with the run's salt; empty when nothing was delivered. `also`
+    are the slaves beside `peer` of an `enc`.
     """
 
     started_ps: int
@@ -34,6 +35,12 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     key_ids: tuple[str, ...]
     digests: tuple[str, ...] = ()
     outcome: Outcome
+    also: tuple[str, ...] = ()
+
+    @property
+    def slaves(self) -> tuple[str, ...]:
+        """Return the SAEs that an `enc` named."""
+        return (self.peer, *self.also)
 
 
 def outcome_of_status(status: int) -> Outcome:
@@ -57,6 +64,7 @@ def calls_of(history: Iterable[ClientEntry]) -> list[ClientCall]:
             key_ids=entry.key_ids,
             digests=entry.digests,
             outcome=outcome_of_status(entry.outcome),
+            also=entry.also,
         )
         for entry in history
         if entry.verb in ("enc", "dec")
@@ -67,10 +75,10 @@ class ClientKey:
     """What the clients say of one key id; `answered`, `held` and `altered` are what the log has said of it.
 
     `held` has site, digest and sequence number of each time that a KME took it in; `altered` has verb and
-    SAE of answers to which the lab gave other bits.
+    SAE of answers to which the lab gave other bits. `valid_until_ps` is the first end of its `sessions`.
     """
 
-    __slots__ = ("altered", "answered", "decs", "encs", "held", "session", "tries", "valid_until_ps")
+    __slots__ = ("altered", "answered", "decs", "encs", "held", "sessions", "tries", "valid_until_ps")
 
     def __init__(self) -> None:
         self.encs: list[tuple[ClientCall, str]] = []
@@ -80,7 +88,7 @@ class ClientKey:
         self.altered: set[tuple[str, str]] = set()
         self.held: list[tuple[str, str, int]] = []
         self.valid_until_ps = -1
-        self.session = ""
+        self.sessions: set[str] = set()
 
     @property
     def digests(self) -> list[str]:

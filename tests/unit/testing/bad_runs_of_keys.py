@@ -156,6 +156,76 @@ def acknowledged_key_was_lost(story: Story) -> None:
     story.call("B", "A", "dec", Outcome.REFUSED, at=200)
 
 
+def slave_got_its_copy_twice(story: Story) -> None:
+    story.several()
+    story.fetch("C")
+    story.note(Answered("south", "C", "dec", "k1"))
+
+
+def copy_left_twice(story: Story) -> None:
+    story.several()
+    story.fetch("C")
+    story.send("T1", "service.res/d/south/kme", "KeysDelivered", 8, "k1")
+
+
+def copies_differ(story: Story) -> None:
+    story.held("north", 1)
+    story.held("north", 1, digest="d2", session="s2")
+
+
+def copy_placed_for_whom_it_was_not_drawn(story: Story) -> None:
+    story.several()
+    story.held("south", 0, session="s4")
+
+
+def unnamed_sae_got_a_copy(story: Story) -> None:
+    story.several()
+    story.copy("south", "s2", "E", own=False)
+    story.answer("south", "E", "dec")
+    story.call("E", "A", "dec")
+
+
+def slave_got_the_key_as_another_masters(story: Story) -> None:
+    story.several()
+    story.copy("south", "s2", "C", own=False)
+    story.answer("south", "C", "dec")
+    story.call("C", "B", "dec")
+
+
+def master_answered_before_all_copies_are_marked(story: Story) -> None:
+    for session in ("s1", "s2"):
+        story.held("north", 1, session=session)
+        story.copy("north", session, own=True)
+    story.copy("north", "s1", "A", own=True)
+    story.answer("north", "A", "enc")
+
+
+def copy_of_a_slave_was_lost(story: Story) -> None:
+    story.several()
+    story.fetch("B")
+    story.call("C", "A", "dec", Outcome.REFUSED, at=400)
+
+
+def void_copy_kept_by_the_far_end(story: Story) -> None:
+    story.several()
+    story.put("north", BATCH, session="s2")
+    story.drop("north", "batch", "s2/0")
+
+
+def expired_copy_revived(story: Story) -> None:
+    story.several()
+    story.put("south", KEY, session="s2", shared=True, own=False, state=KeyState.EXPIRED)
+    story.copy("south", "s2", own=False)
+
+
+def probe_left_twice_before_durable(story: Story) -> None:
+    story.put("north", SESSION, peer="A", peer_site="north")
+    story.held("north", 1)
+    story.put("north", KEY, state=KeyState.DELIVERED_IN_PART, delivered_to=("A",))
+    story.answer("north", "A", "enc")
+    story.answer("north", "A", "dec")
+
+
 RUNS: list[tuple[str, Callable[[Story], None]]] = [
     ("key-once", enc_answered_twice),
     ("key-once", dec_answered_twice_to_one_sae),
@@ -182,4 +252,15 @@ RUNS: list[tuple[str, Callable[[Story], None]]] = [
     ("equal-clients", clients_agree_on_what_no_kme_holds),
     ("right-pair", third_sae_got_the_key),
     ("nothing-lost", acknowledged_key_was_lost),
+    ("key-once", slave_got_its_copy_twice),
+    ("sync-before-answer", copy_left_twice),
+    ("sync-before-answer", master_answered_before_all_copies_are_marked),
+    ("sync-before-answer", probe_left_twice_before_durable),
+    ("equal-ends", copies_differ),
+    ("equal-ends", copy_placed_for_whom_it_was_not_drawn),
+    ("equal-ends", void_copy_kept_by_the_far_end),
+    ("expired", expired_copy_revived),
+    ("right-pair", unnamed_sae_got_a_copy),
+    ("right-pair", slave_got_the_key_as_another_masters),
+    ("nothing-lost", copy_of_a_slave_was_lost),
 ]

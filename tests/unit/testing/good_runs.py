@@ -126,7 +126,50 @@ def clean_expiry_after_a_durable_delivery(story: Story) -> None:
     story.answer("north", "A", "enc")
 
 
+def clean_several_slaves(story: Story) -> None:
+    story.several()
+    for sae in ("D", "C", "B"):
+        story.fetch(sae)
+
+
+def clean_fold_of_one_copy_before_the_others(story: Story) -> None:
+    story.several()
+    story.fetch("B")
+    for site in ("north", "south"):
+        story.drop(site, "key", "k1/s1")
+    story.fetch("C")
+    story.fetch("D")
+
+
+def clean_void_batch_of_one_copy(story: Story) -> None:
+    for session in ("s1", "s2"):
+        story.held("north", 1, session=session)
+        story.copy("north", session, own=True)
+        story.held("south", 0, session=session)
+        story.copy("south", session, own=False)
+    for site in ("north", "south"):
+        story.put(site, KEY, shared=True, own=site == "north", state=KeyState.DESTROYED)
+    story.put("north", BATCH)
+    story.drop("north", "batch", BATCH.key)
+
+
+def clean_probe_of_an_sae_with_itself(story: Story) -> None:
+    story.put("north", SESSION, peer="A", peer_site="north")
+    story.held("north", 1)
+    story.put("north", KEY)
+    story.put("north", KEY, state=KeyState.DELIVERED_IN_PART, delivered_to=("A",))
+    story.answer("north", "A", "enc")
+    story.call("A", "A", "enc")
+    story.put("north", KEY, state=KeyState.DELIVERED, delivered_to=("A", "A"))
+    story.answer("north", "A", "dec")
+    story.call("A", "A", "dec")
+
+
 CLEAN = [
+    clean_several_slaves,
+    clean_fold_of_one_copy_before_the_others,
+    clean_void_batch_of_one_copy,
+    clean_probe_of_an_sae_with_itself,
     clean_expiry_after_a_durable_delivery,
     Story.whole,
     clean_crash,

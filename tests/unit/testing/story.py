@@ -105,8 +105,8 @@ class Story:
         self.pad("south", "unmask")
         self.put("south", BLOCK, position=256)
 
-    def held(self, site: str, own: int, key_id: str = "k1", digest: str = "d1") -> None:
-        self.note(KeyHeld(site, key_id, "s1", own, 256, 10_000, digest))
+    def held(self, site: str, own: int, key_id: str = "k1", digest: str = "d1", session: str = "s1") -> None:
+        self.note(KeyHeld(site, key_id, session, own, 256, 10_000, digest))
 
     def place(self) -> None:
         self.held("north", 1)
@@ -130,6 +130,7 @@ class Story:
         digest: str = "d1",
         at: int | None = None,
         key_ids: tuple[str, ...] = ("k1",),
+        also: tuple[str, ...] = (),
     ) -> None:
         now = self.now if at is None else at
         digests = (digest,) * len(key_ids) if outcome is Outcome.DELIVERED else ()
@@ -142,6 +143,7 @@ class Story:
             key_ids=key_ids,
             digests=digests,
             outcome=outcome,
+            also=also,
         )
         self.calls.append(call)
 
@@ -155,6 +157,37 @@ class Story:
         self.mark("south", "B", own=False)
         self.answer("south", "B", "dec")
         self.call("B", "A", "dec")
+
+    def copy(self, site: str, session: str, *saes: str, own: bool, done: bool = True) -> None:
+        """Put a copy of a key for several slaves: B in s1 and C in s2 at south, D in s3 at north."""
+        given = KeyState.DELIVERED if done else KeyState.DELIVERED_IN_PART
+        state = given if saes else KeyState.POOLED
+        self.put(site, KEY, session=session, shared=True, own=own, state=state, delivered_to=saes)
+
+    def several(self) -> None:
+        """Draw a key for three slaves, place its copies, and give it to the master."""
+        self.put("north", SESSION, session="s3", peer="D", peer_site="north")
+        for session in ("s1", "s2", "s3"):
+            self.held("north", 1, session=session)
+            self.copy("north", session, own=True)
+        for session in ("s1", "s2"):
+            self.held("south", 0, session=session)
+            self.copy("south", session, own=False)
+        for session in ("s1", "s2", "s3"):
+            self.copy("north", session, "A", own=True, done=session != "s3")
+        self.answer("north", "A", "enc")
+        self.call("A", "B", "enc", also=("C", "D"))
+
+    def fetch(self, sae: str) -> None:
+        """Let a slave fetch its copy."""
+        self.now += 100
+        session = {"B": "s1", "C": "s2", "D": "s3"}[sae]
+        if session == "s3":
+            self.copy("north", session, "A", "D", own=True)
+        else:
+            self.copy("south", session, sae, own=False)
+        self.answer("north" if sae == "D" else "south", sae, "dec")
+        self.call(sae, "A", "dec")
 
     def pooled(self) -> None:
         self.blocks()

@@ -17,7 +17,9 @@ def _held(case: Case, held: KeyHeld) -> None:
     key = case.clients.keys.get(held.key_id)
     if key is None:
         return
-    key.valid_until_ps, key.session = held.valid_until_ps, held.session
+    key.sessions.add(held.session)
+    if key.valid_until_ps < 0 or held.valid_until_ps < key.valid_until_ps:
+        key.valid_until_ps = held.valid_until_ps
     key.held.append((held.site, held.digest, case.facts.sequence))
 
 
@@ -49,8 +51,9 @@ def _right_pair(case: Case) -> None:
     for key_id, key in case.clients.keys.items():
         for enc, _ in key.encs:
             for dec, _ in key.decs:
-                if (dec.sae, dec.peer) != (enc.peer, enc.sae):
-                    text = f"key {key_id} of {enc.sae} for {enc.peer} was got by {dec.sae} as {dec.peer}'s"
+                if dec.peer != enc.sae or dec.sae not in enc.slaves:
+                    slaves = " and ".join(enc.slaves)
+                    text = f"key {key_id} of {enc.sae} for {slaves} was got by {dec.sae} as {dec.peer}'s"
                     case.blame("right-pair", text)
 
 
@@ -79,12 +82,12 @@ def _nothing_lost(case: Case) -> None:
 def _was_due(case: Case, call: ClientCall, key: ClientKey) -> bool:
     """Say whether a dec had to succeed: got by the peer for this SAE before, never tried, still valid."""
     given = any(
-        enc.sae == call.peer and enc.peer == call.sae and enc.ended_ps <= call.started_ps
+        enc.sae == call.peer and call.sae in enc.slaves and enc.ended_ps <= call.started_ps
         for enc, _ in key.encs
     )
     tried = any(t is not call and t.sae == call.sae and t.started_ps <= call.ended_ps for t in key.tries)
-    closed_ps = case.facts.closed_ps.get(key.session)
-    ended = closed_ps is not None and closed_ps <= call.ended_ps
+    closed = [case.facts.closed_ps[session] for session in key.sessions if session in case.facts.closed_ps]
+    ended = any(closed_ps <= call.ended_ps for closed_ps in closed)
     expired = 0 <= key.valid_until_ps < call.ended_ps
     return given and not tried and not ended and not expired
 
@@ -98,14 +101,14 @@ RULES = (
     ),
     Rule(
         "equal-clients",
-        "Both SAEs of a key get the same bits, those that the KMEs hold.",
+        "All SAEs of a key get the same bits, those that the KMEs hold.",
         ((KeyHeld, _held), (Injected, _injected)),
         _equal,
     ),
-    Rule("right-pair", "Only the SAE that a key was drawn for gets it by dec.", (), _right_pair),
+    Rule("right-pair", "Only an SAE that a key was asked for gets it by dec.", (), _right_pair),
     Rule(
         "nothing-lost",
-        "A key that a client was given can be fetched by its peer until it expires.",
+        "A key that a client was given can be fetched by each of its slaves until it expires.",
         (),
         _nothing_lost,
     ),

@@ -10,11 +10,11 @@ from qstrata.testing.verdict import Case
 
 
 def _equal_keys(case: Case, held: KeyHeld) -> None:
-    for site, at in case.facts.key(held.key_id).sites.items():
+    for (site, _), at in case.facts.key(held.key_id).copies.items():
         other = at.held
         if other is None:
             continue
-        if (other.digest, other.size_bits, other.session) != (held.digest, held.size_bits, held.session):
+        if (other.digest, other.size_bits) != (held.digest, held.size_bits):
             text = f"key {held.key_id} differs between {site} and {held.site}"
             case.blame("equal-ends", text, at.held_sequence, case.facts.sequence)
         if other.own != held.own if site == held.site else other.own and held.own:
@@ -25,11 +25,12 @@ def _equal_keys(case: Case, held: KeyHeld) -> None:
 def _one_owner_each(case: Case) -> None:
     facts = case.facts
     for key_id, key in facts.keys.items():
-        held = [at for at in key.sites.values() if at.held is not None]
-        drawn = any(at.held.own for at in held if at.held is not None)
-        if held and not drawn and not facts.was_dropped_anywhere("key", key_id):
-            text = f"key {key_id} was placed, and nobody drew it"
-            case.blame("equal-ends", text, *(at.held_sequence for at in held))
+        drawn = {at.held.session for at in key.copies.values() if at.held is not None and at.held.own}
+        for (site, session), at in key.copies.items():
+            known = at.held is None or session in drawn or facts.was_key_dropped(key_id, session)
+            if not known:
+                text = f"key {key_id} was placed at {site} in session {session}, and nobody drew it there"
+                case.blame("equal-ends", text, at.held_sequence)
 
 
 def _equal_blocks(case: Case, held: BlockHeld) -> None:
@@ -48,10 +49,12 @@ def _equal_rows(case: Case, row: BlockRow) -> None:
 
 def _void_at_both(case: Case, drop: Dropped) -> None:
     facts = case.facts
+    of = drop.key.rpartition("/")[0]
     for key_id in facts.void.get((drop.site, drop.key), ()) if drop.kind == "batch" else ():
-        for site, at in facts.key(key_id).sites.items():
+        for (site, session), at in facts.key(key_id).copies.items():
             if (
                 site != drop.site
+                and session == of
                 and not at.dropped
                 and at.row is not None
                 and at.row.state is KeyState.POOLED
@@ -120,7 +123,7 @@ def _settled(case: Case, mark: Settled) -> None:
 RULES = (
     Rule(
         "equal-ends",
-        "Both ends hold the same bits under the same id, and exactly one KME drew a key.",
+        "All ends hold the same bits under the same id, and exactly one KME drew a key, in each session.",
         (
             (KeyHeld, _equal_keys),
             (BlockHeld, _equal_blocks),

@@ -3,7 +3,7 @@
 from qstrata.fabric.log import Answered
 from qstrata.store.records import KeyState
 from qstrata.testing.evidence import SENT, KeyRow, Message
-from qstrata.testing.facts import DEAD, SiteKey
+from qstrata.testing.facts import DEAD, Copy
 from qstrata.testing.rules.base import Rule
 from qstrata.testing.verdict import Case
 
@@ -20,7 +20,7 @@ def _key_once(case: Case, answer: Answered) -> None:
 
 
 def _marks_stay(case: Case, row: KeyRow) -> None:
-    at = case.facts.key(row.key_id).at(row.site)
+    at = case.facts.key(row.key_id).at(row.site, row.session)
     if at.row is None:
         return
     lost = [sae for sae in at.row.delivered_to if sae not in row.delivered_to]
@@ -30,50 +30,59 @@ def _marks_stay(case: Case, row: KeyRow) -> None:
 
 
 def _sync_before_answer(case: Case, answer: Answered) -> None:
-    at = case.facts.key(answer.key_id).at(answer.site)
-    if at.row is None or at.dropped or answer.sae not in at.row.delivered_to:
+    copies = case.facts.key(answer.key_id).held_at(answer.site)
+    marked = [not copy.dropped and answer.sae in {sae for _, sae in copy.given} for copy in copies]
+    if not (all(marked) if answer.verb == "enc" else any(marked)) or not marked:
         text = f"key {answer.key_id} answers {answer.sae} at {answer.site}, where that is not durable"
-        case.blame("sync-before-answer", text, at.sequence, case.facts.sequence)
+        case.blame("sync-before-answer", text, *(copy.sequence for copy in copies), case.facts.sequence)
 
 
 def _sync_before_sent(case: Case, message: Message) -> None:
     if message.type != "KeysDelivered" or message.outcome != SENT:
         return
     for key_id in message.texts()[1].split():
-        at = case.facts.key(key_id).at(message.site)
-        durable = len(at.row.delivered_to) if at.row is not None and not at.dropped else 0
-        if at.sent >= durable:
-            text = f"key {key_id} leaves {message.site} for answer {at.sent + 1}, {durable} are durable"
-            case.blame("sync-before-answer", text, at.sequence, case.facts.sequence)
+        key = case.facts.key(key_id)
+        copies = key.held_at(message.site)
+        kept = not all(copy.dropped for copy in copies)
+        durable = len(set().union(*(copy.given for copy in copies))) if kept else 0
+        sent = key.sent.get(message.site, 0)
+        if sent >= durable:
+            text = f"key {key_id} leaves {message.site} for answer {sent + 1}, {durable} are durable"
+            case.blame("sync-before-answer", text, *(copy.sequence for copy in copies), case.facts.sequence)
 
 
 def _sides(case: Case, answer: Answered) -> None:
     facts = case.facts
-    at = facts.key(answer.key_id).at(answer.site)
-    if at.held is None:
+    copies = facts.key(answer.key_id).held_at(answer.site)
+    held = [(copy.held, copy.held_sequence) for copy in copies if copy.held is not None]
+    if not held:
         text = f"key {answer.key_id} answers {answer.verb} at {answer.site}, which never took it in"
         case.blame("sides", text, facts.sequence)
         return
-    local = (answer.site, at.held.session) in facts.local
-    if bool(at.held.own) != (answer.verb == "enc") and not (at.held.own and local):
-        side = "drew it" if at.held.own else "did not draw it"
-        text = f"key {answer.key_id} answers {answer.verb} at {answer.site}, which {side}"
-        case.blame("sides", text, at.held_sequence, facts.sequence)
+    for one, _ in held:
+        local = (answer.site, one.session) in facts.local
+        if bool(one.own) == (answer.verb == "enc") or (one.own and local):
+            return
+    side = "drew it" if held[0][0].own else "did not draw it"
+    text = f"key {answer.key_id} answers {answer.verb} at {answer.site}, which {side}"
+    case.blame("sides", text, *(sequence for _, sequence in held), facts.sequence)
 
 
 def _expired(case: Case, answer: Answered) -> None:
     facts = case.facts
-    at = facts.key(answer.key_id).at(answer.site)
-    end = _end_ps(at)
-    if end >= 0 and facts.time_ps > end:
-        text = f"key {answer.key_id} answers {answer.sae} {facts.time_ps - end} ps after its end"
-        case.blame("expired", text, at.sequence, facts.sequence)
-    if at.dead_sequence >= 0 and answer.sae not in at.before:
-        text = f"key {answer.key_id} is dead at {answer.site}, and answers {answer.sae}"
-        case.blame("expired", text, at.dead_sequence, facts.sequence)
+    copies = facts.key(answer.key_id).held_at(answer.site)
+    marked = [copy for copy in copies if copy.row is not None and answer.sae in copy.row.delivered_to]
+    for at in marked or copies:
+        end = _end_ps(at)
+        if end >= 0 and facts.time_ps > end:
+            text = f"key {answer.key_id} answers {answer.sae} {facts.time_ps - end} ps after its end"
+            case.blame("expired", text, at.sequence, facts.sequence)
+        if at.dead_sequence >= 0 and answer.sae not in at.before:
+            text = f"key {answer.key_id} is dead at {answer.site}, and answers {answer.sae}"
+            case.blame("expired", text, at.dead_sequence, facts.sequence)
 
 
-def _end_ps(at: SiteKey) -> int:
+def _end_ps(at: Copy) -> int:
     if at.row is not None:
         return at.row.valid_until_ps
     return at.held.valid_until_ps if at.held is not None else -1
@@ -81,14 +90,14 @@ def _end_ps(at: SiteKey) -> int:
 
 def _never_back(case: Case, row: KeyRow) -> None:
     facts = case.facts
-    at = facts.key(row.key_id).at(row.site)
+    at = facts.key(row.key_id).at(row.site, row.session)
     if at.dead_sequence >= 0 and row.state not in DEAD:
         text = f"key {row.key_id} is dead at {row.site}, and comes back {row.state.value}"
         case.blame("expired", text, at.dead_sequence, facts.sequence)
     elif at.row is not None and row.state is KeyState.POOLED and at.row.state is not KeyState.POOLED:
         text = f"key {row.key_id} at {row.site} was {at.row.state.value}, and is pooled again"
         case.blame("expired", text, at.sequence, facts.sequence)
-    elif facts.was_dropped(row.site, "key", row.key_id):
+    elif facts.was_key_dropped(row.key_id, row.session, row.site):
         text = f"key {row.key_id} was dropped at {row.site}, and comes back {row.state.value}"
         case.blame("expired", text, at.sequence, facts.sequence)
     elif at.row is not None and row.valid_until_ps > at.row.valid_until_ps:
