@@ -5,7 +5,7 @@ A key is drawn by its owner KME, which alone hands it out by `enc`; the far KME 
 when the node stopped, or whose deadline passed, is void, and is never asked for again.
 """
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 
 import msgspec
@@ -68,7 +68,11 @@ class Session:
         self.credit: Credit | None = None
         self.refill = "" if self.is_local else NO_PATH_YET
         self.keys: dict[str, KeyRecord] = {}
-        self.ended: dict[str, KeyRecord] = {}
+        self.ended: OrderedDict[str, KeyRecord] = OrderedDict()
+        self._placed = 0
+        self._awaited = 0
+        self._from_peer = 0
+        self._halves = 0
         self.totals = KeyTotals(session=record.session)
         self.ended_keys: Counter[KeyState] = Counter()
         self.ended_bits: Counter[KeyState] = Counter()
@@ -125,6 +129,7 @@ class Session:
                 self.mark = record
             elif isinstance(record, BatchRecord):
                 self.batches[record.sequence] = record
+                self._awaited += len(record.key_ids) * (record.state == BatchState.RESERVED)
             elif isinstance(record, KeyTotals):
                 self.totals = record
                 self.generated_bits += record.delivered + record.destroyed + record.expired
@@ -137,7 +142,7 @@ class Session:
         for sequence, batch in sorted(self.batches.items()):
             alive = [k for k in batch.key_ids if k in self.keys and self.keys[k].state == KeyState.POOLED]
             if batch.state == BatchState.READY:
-                self.live[sequence] = sum(key_id in self.keys for key_id in batch.key_ids)
+                self._place(sequence, sum(key_id in self.keys for key_id in batch.key_ids))
                 self.ready.extend(alive)
             elif batch.state == BatchState.RESERVED:
                 changes += self.make_void(sequence)
@@ -155,7 +160,9 @@ class Session:
             self._end(key)
             return
         self.keys[key.key_id] = key
+        self._halves += key.state == KeyState.DELIVERED_IN_PART
         if not key.own:
+            self._from_peer += 1
             self.from_peer.setdefault(key.sequence, []).append(key.key_id)
 
     def _end(self, key: KeyRecord) -> None:
@@ -181,7 +188,9 @@ class Session:
         )
         self.batches[sequence] = batch
         if self.is_local:
-            self.live[sequence] = len(keys)
+            self._place(sequence, len(keys))
+        else:
+            self._awaited += len(keys)
         return [Put(self.mark), Put(batch), *(self.add(key) for key in keys)]
 
     def make_ready(self, sequence: int) -> list[Put | Drop]:
@@ -192,8 +201,13 @@ class Session:
             return [Drop(BatchRecord.kind, batch.key)]
         ready = msgspec.structs.replace(batch, state=BatchState.READY)
         self.batches[sequence] = ready
-        self.live[sequence] = len(batch.key_ids)
+        self._awaited -= len(batch.key_ids)
+        self._place(sequence, len(batch.key_ids))
         return [Put(ready)]
+
+    def _place(self, sequence: int, keys: int) -> None:
+        self.live[sequence] = keys
+        self._placed += keys
 
     def make_void(self, sequence: int) -> list[Put | Drop]:
         """Destroy a batch that was not acknowledged; the far KME is told with the next transfer.
@@ -204,6 +218,7 @@ class Session:
         if not batch.key_ids:
             del self.batches[sequence]
             return [Drop(BatchRecord.kind, batch.key)]
+        self._awaited -= len(batch.key_ids)
         void = msgspec.structs.replace(batch, state=BatchState.VOID)
         self.batches[sequence] = void
         self.void[sequence] = None
@@ -238,11 +253,13 @@ class Session:
         if key.bits is not None:
             self.spent.append(key.bits)
         del self.keys[key.key_id]
+        self._halves -= key.state == KeyState.DELIVERED_IN_PART
         self._end(ended)
         changes: list[Put | Drop] = [Put(ended)]
         if key.own:
             changes += self._one_less(key.sequence)
         else:
+            self._from_peer -= 1
             mine = self.from_peer[key.sequence]
             mine.remove(key.key_id)
             if not mine:
@@ -253,6 +270,7 @@ class Session:
         """Note that one of two SAEs of this KME has a key; the other may still fetch it."""
         part = msgspec.structs.replace(key, state=KeyState.DELIVERED_IN_PART, delivered_to=(sae,))
         self.keys[key.key_id] = part
+        self._halves += 1
         return [Put(part)]
 
     def _one_less(self, sequence: int) -> list[Put | Drop]:
@@ -260,6 +278,7 @@ class Session:
         if batch is None or batch.state != BatchState.READY:
             return []
         self.live[sequence] -= 1
+        self._placed -= 1
         if self.live[sequence]:
             return []
         del self.live[sequence]
@@ -270,7 +289,7 @@ class Session:
         """Fold the oldest finished keys beyond `kept` into the totals."""
         changes: list[Put | Drop] = []
         while len(self.ended) > kept:
-            key = self.ended.pop(next(iter(self.ended)))
+            _, key = self.ended.popitem(last=False)
             bits = key.size_bits
             totals = self.totals
             self.totals = msgspec.structs.replace(
@@ -286,7 +305,7 @@ class Session:
 
     def unfetched(self) -> int:
         """Return the keys that wait for `dec`: the peer's; of two SAEs of this KME, all that are stored."""
-        return len(self.keys) if self.is_local else sum(len(ids) for ids in self.from_peer.values())
+        return len(self.keys) if self.is_local else self._from_peer
 
     def forget(self) -> list[Put | Drop]:
         """Drop what is left of a closed session whose keys are all folded away."""
@@ -297,11 +316,19 @@ class Session:
 
     def placed_keys(self) -> int:
         """Return the own keys that are left of batches which the far KME has."""
-        return sum(self.live.values())
+        return self._placed
+
+    def ready_keys(self) -> int:
+        """Return the own keys that the far KME has and no SAE."""
+        return self._placed - self._halves
+
+    def peers_keys(self) -> int:
+        """Return the peer's keys that wait here."""
+        return self._from_peer
 
     def reserved_keys(self) -> int:
         """Return the keys in batches that are not yet placed."""
-        return sum(len(b.key_ids) for b in self.batches.values() if b.state == BatchState.RESERVED)
+        return self._awaited
 
     def expire(self) -> list[Put | Drop]:
         """End every live key and close the session: its life is over, and its batches are not asked for."""
@@ -314,6 +341,7 @@ class Session:
                 del self.batches[sequence]
         self.ready.clear()
         self.live.clear()
+        self._placed = self._awaited = 0
         self.record = msgspec.structs.replace(self.record, closed=True)
         return [*changes, Put(self.record)]
 
