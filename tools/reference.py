@@ -80,7 +80,7 @@ def instruction_set() -> str:
     results = [kind for kind in own if End.WORLD in kind.sent_by]
     parts = [
         f"{len(instructions)} instructions, from which every protocol is made; each says what must hold "
-        "before (*Pre*) and what holds after (*Post*). Whoever owns a device may instruct it, nobody else may: "
+        "before (*Pre*) and what holds after (*Post*). Who owns a device may instruct it, and nobody else: "
         "agents and repeaters of forwarding.res, terminations of connectivity.res, elements of service.res. "
         "Results go to the owner alone.",
         *_doc(device)[1:],

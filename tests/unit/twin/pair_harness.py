@@ -22,7 +22,9 @@ def device(site):
 
 
 def memory(site, **figures):
-    return MemoryPlan(site=site, device=device(site), owner=owner(site), parameters=DeviceParameters(**figures))
+    return MemoryPlan(
+        site=site, device=device(site), owner=owner(site), parameters=DeviceParameters(**figures)
+    )
 
 
 def pair_link(a, b, **figures):
@@ -35,8 +37,8 @@ def pair_link(a, b, **figures):
     )
 
 
-CERTAIN = {"protocol": "single-click", "length_km": 0.002, "loss_db": 0.0, "fidelity": 1.0}
-"""Devices a few metres apart: a pair within some microseconds."""
+NEAR = {"length_km": 0.002, "loss_db": 0.0, "fidelity": 1.0}
+"""Devices two metres apart: perfect pairs, within some microseconds."""
 
 
 class PairScene:
