@@ -273,17 +273,17 @@ class KmeElement(Element):
     def _sample(self, now: int) -> Effects:
         if self._telemetry is None:
             return []
-        tallies = [(s, tally(s)) for s in self.store.sessions.values()]
-        samples = tuple(_session_sample(s, t) for s, t in tallies if not s.record.closed)
+        sessions = self.store.sessions.values()
+        samples = tuple(_session_sample(s) for s in sessions if not s.record.closed)
         sample = KmeSample(self.address.site, now, samples)
         effects: list[Effect] = [Send(self.store.port.bind(self._telemetry), sample)]
         if self._samples % ACCOUNT_PERIODS == 0:
-            effects += [Note(_account(self.address.site, s, t)) for s, t in tallies]
+            effects += [Note(_account(self.address.site, s, tally(s))) for s in sessions]
         self._samples += 1
         return [*effects, Timer(now + self._period_ps, self._sample)]
 
 
-def _session_sample(session: Session, counted: Tally) -> SessionSample:
+def _session_sample(session: Session) -> SessionSample:
     record, ended = session.record, session.ended_keys
     return SessionSample(
         session=record.session,
@@ -292,9 +292,9 @@ def _session_sample(session: Session, counted: Tally) -> SessionSample:
         peer_site=record.peer_site,
         size_bits=record.size_bits,
         depth=record.depth,
-        keys_ready=counted.keys_ready,
-        keys_reserved=counted.keys_reserved,
-        keys_from_peer=counted.keys_from_peer,
+        keys_ready=session.ready_keys(),
+        keys_reserved=session.reserved_keys(),
+        keys_from_peer=session.peers_keys(),
         keys_delivered=ended[KeyState.DELIVERED],
         keys_destroyed=ended[KeyState.DESTROYED],
         keys_expired=ended[KeyState.EXPIRED],
