@@ -34,6 +34,11 @@ def _links(description: Description, state: ForwardingState) -> Iterator[str]:
             yield f"link {name} is still there"
 
 
+def _waits_for_route(unit: UnitState) -> bool:
+    """Tell whether a session cannot open as links are: control has done what it can."""
+    return unit.state == "proposed" and bool(unit.reason)
+
+
 def _sessions(description: Description, state: ServiceState) -> Iterator[str]:
     allowed = set(description.allowed_pairs)
     units: dict[tuple[str, str], UnitState] = {}
@@ -43,7 +48,7 @@ def _sessions(description: Description, state: ServiceState) -> Iterator[str]:
             units[pair] = unit
             if pair not in allowed or unit.state == "draining":
                 yield f"session {pair_text(pair)} is still {unit.state}"
-            elif unit.state != "open":
+            elif unit.state != "open" and not _waits_for_route(unit):
                 yield f"session {pair_text(pair)} is not open yet"
         elif unit.state == "refused":
             units.setdefault(pair, unit)

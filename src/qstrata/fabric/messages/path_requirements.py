@@ -26,7 +26,7 @@ class RequirePath(_Down, frozen=True, gc=False):
     `rate_bps` is what both KMEs together may spend. With `verify` a new path is lost at once unless each of
     its links makes that much beside what is promised to other sessions. The path goes through none of the
     sites to `avoid`; another such list asks for another path. The path of the session `former`, if it
-    stands, becomes this session's.
+    stands, becomes this session's as it is.
     """
 
     session: str

@@ -6,6 +6,8 @@ from typing import ClassVar
 import msgspec
 
 from qstrata.core.address import End
+from qstrata.core.service_unit import Lifecycle, ServiceUnitId
+from qstrata.core.urn import Urn
 from qstrata.fabric.messages.base import SERVICE_SDN, Message
 from qstrata.store.records import SaeEntry
 
@@ -66,6 +68,13 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     life_s: int
     rate_keys_per_s: float
 
+    @property
+    def identifier(self) -> ServiceUnitId:
+        """Return the identifier of the unit that the offer stands for; raises InputError."""
+        endpoints = (Urn.parse(self.originator), Urn.parse(self.peer))
+        nid, valid_until = endpoints[0].nid.lower(), self.begin_s + self.life_s
+        return ServiceUnitId.of(endpoints, Lifecycle(size=self.size_bits, valid_until=valid_until, nid=nid))
+
 
 class Reply(enum.Enum):
     """What a KME says to a proposal; of a silent one the KME before it says so."""
@@ -95,7 +104,7 @@ class ProposeUnit(_Down, frozen=True, gc=False):
     """Propose a unit to the KMEs along a route, beginning with this one; `channels` join its sites.
 
     The same `serial` again is the same attempt, a later one replaces it. KMEs of endpoints whose registry is
-    older than `registry` say nothing. A `settled` offer is of an open unit: it may only be taken or refused.
+    older than `registry` say nothing. A `settled` offer is of an open unit: its life may not be lowered.
     """
 
     logged: ClassVar[tuple[str, ...]] = ("proposal", "serial")

@@ -21,11 +21,15 @@ from qstrata.fabric.messages.service_control import (
     CreditWanted,
     GrantCredit,
     HeldSession,
+    HopReply,
     KmeHello,
     OpenSession,
+    ProposeUnit,
+    Reply,
     ReportSessions,
     SessionOpened,
     SessionsReport,
+    UnitReplied,
     WithdrawCredit,
 )
 from qstrata.fabric.messages.unit_requests import CloseUnit, OpenUnit, QueryUnit, UnitAnswer
@@ -56,6 +60,7 @@ class Service(Stage):
         super().__init__("a", "b")
         self.held = {"a": {}, "b": {}}
         self.path, self.rate_bps = 7, 51_200.0
+        self.nonce = 1
         for site, kme in (("a", KME_A), ("b", KME_B)):
             self.actor(
                 kme,
@@ -63,11 +68,22 @@ class Service(Stage):
                     OpenSession: lambda order, site=site: self.opened(site, order),
                     CloseSession: lambda order, site=site: self.closed(site, order),
                     ReportSessions: lambda ask, site=site: [self.listed(site), KmeHello(site)],
+                    ProposeUnit: lambda ask, site=site: [self.replied(site, ask)],
                 },
             )
         self.actor(FORWARDING, {RequirePath: lambda wanted: [self.grant(wanted.session)]})
         for address in (MANAGER, face("a")):
             self.actor(address)
+
+    def replied(self, site, ask):
+        """All hops take what is proposed; the last one draws the peer's nonce, unless that is there."""
+        offer = ask.offer
+        if "nonce" not in offer.peer:
+            offer = msgspec.structs.replace(offer, peer=f"{offer.peer}?=nonce={self.nonce:016x}")
+            self.nonce += 1
+        figures = (Reply.ACCEPTED, offer.life_s, offer.rate_keys_per_s)
+        hops = tuple(HopReply(hop, *figures) for hop in ask.route)
+        return UnitReplied(site, ask.proposal, ask.serial, offer, hops)
 
     def opened(self, site, order):
         fields = {name: getattr(order, name) for name in HeldSession.__struct_fields__}
@@ -82,7 +98,7 @@ class Service(Stage):
         return SessionsReport(site, tuple(self.held[site].values()))
 
     def grant(self, session):
-        return PathGranted(session, self.path, ("a", "b"), self.rate_bps)
+        return PathGranted(session, self.path, ("a", "b"), self.rate_bps, ("a-b/relay",))
 
     def begin(self, policy=POLICY):
         random = stream(1, "nonces", self.host.incarnation("own"))

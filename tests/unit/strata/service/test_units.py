@@ -33,6 +33,7 @@ ALLOWED = {
     (P.DRAINING, E.DRAINED, P.CLOSED),
     (P.DRAINING, E.EXPIRED, P.EXPIRED),
 }
+BEGIN_S = 1_750_708_345
 A, B = "urn:qkd:d:a", "urn:qkd:d:b"
 FIGURES = SessionDefaults(size_bits=256, depth=65, rate_keys_per_s=1.0, ttl_s=600)
 POLICY = pairing_policy(((A, B), (A, A), (A, "urn:xyz:b")), {A: "a", B: "b", "urn:xyz": "b"}, (A, B))
@@ -49,18 +50,18 @@ def test_each_state_takes_the_events_of_the_table_and_refuses_all_others_by_name
 
 
 def unit(a=A, b=B, seed=1):
-    made = propose(POLICY, a, b, FIGURES, 1_750_708_945, stream(seed, "test"))
+    made = propose(POLICY, a, b, FIGURES, BEGIN_S, stream(seed, "test"))
     assert isinstance(made, Unit)
     return made
 
 
-def test_a_unit_is_named_by_its_endpoints_with_nonces_and_its_life():
+def test_a_proposal_names_both_endpoints_and_the_life_and_leaves_the_peers_nonce_open():
     made = unit()
     parsed = ServiceUnitId.parse(made.unit)
     assert [endpoint.name for endpoint in parsed.endpoints] == [A, B]
-    assert all(pairing_token(endpoint) for endpoint in parsed.endpoints)
-    assert (parsed.lifecycle.size, parsed.lifecycle.valid_until) == (256, 1_750_708_945)
-    assert made.session == parsed.digest
+    assert [bool(pairing_token(endpoint)) for endpoint in parsed.endpoints] == [True, False]
+    assert (parsed.lifecycle.size, parsed.lifecycle.valid_until) == (256, BEGIN_S + 600)
+    assert (made.session, made.phase) == (parsed.digest, P.PROPOSED)
 
 
 def test_two_units_of_one_pair_differ():
@@ -82,7 +83,7 @@ def test_each_kme_is_told_its_own_side():
 
 
 def test_names_of_two_namespaces_are_refused_with_the_reason():
-    refusal = propose(POLICY, A, "urn:xyz:b", FIGURES, 1_750_708_945, stream(1, "test"))
+    refusal = propose(POLICY, A, "urn:xyz:b", FIGURES, BEGIN_S, stream(1, "test"))
     assert isinstance(refusal, Refusal)
     assert "namespace" in refusal.reason
 

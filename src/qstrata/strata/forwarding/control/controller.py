@@ -281,7 +281,7 @@ class ForwardingController(Controller):
     def _renamed(self, message: RequirePath) -> Route | None:
         route = self._routes.pop(message.former, None)
         if route is not None:
-            route.session = message.session
+            route.session, route.avoid = message.session, message.avoid
             self._routes[message.session] = route
         return route
 

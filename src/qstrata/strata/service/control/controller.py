@@ -13,6 +13,7 @@ from qstrata.fabric.messages.service_control import (
     ReportSessions,
     SessionOpened,
     SessionsReport,
+    UnitReplied,
 )
 from qstrata.fabric.messages.unit_requests import CloseUnit, OpenUnit, QueryUnit, UnitAnswer
 from qstrata.fabric.port import Port
@@ -22,8 +23,10 @@ from qstrata.planes.asking import Serials
 from qstrata.planes.controlling import Controller
 from qstrata.planes.names import name_table
 from qstrata.store.records import SaeEntry
+from qstrata.strata.service.control.agreements import Agreements
 from qstrata.strata.service.control.holdings import Holdings
 from qstrata.strata.service.control.lives import Lives
+from qstrata.strata.service.control.negotiations import Negotiations
 from qstrata.strata.service.control.revising import revise
 from qstrata.strata.service.control.supply import Supply
 from qstrata.strata.service.control.units import ASKED_MAX, Unit, UnitPhase
@@ -49,13 +52,16 @@ class ServiceController(Controller):
         self._serials = Serials()
         forwarding = places.controller(End.FORWARDING_CTL, domain)
         self._supply = Supply(port, forwarding, self.outbox, self._serials)
-        self._lives = Lives(port, random, anchor, self.outbox, self._supply, self.publish)
+        self._negotiations = Negotiations(port, self.outbox, self._serials, anchor)
+        self._lives = Lives(port, random, anchor, self.outbox, self._supply, self._negotiations, self.publish)
+        self._agreements = Agreements(self._lives, self._supply, self._negotiations, self.publish)
         self._units = self._lives.units
         self._holdings = Holdings(self._lives, self.outbox)
         self._registries: dict[str, ConfigureKme] = {}
         self.on(KmeHello, self._hello)
         self.on(SessionOpened, self._opened)
         self.on(SessionsReport, self._report)
+        self.on(UnitReplied, self._replied)
         self.on(CreditWanted, self._credit_wanted)
         self.on(PathGranted, self._path_granted)
         self.on(PathLost, self._path_lost)
@@ -76,12 +82,14 @@ class ServiceController(Controller):
         lives = self._lives
         before = lives.policy if lives.pairing is not None else None
         lives.policy, lives.pairing = policy, pairing
+        self._units.refused.clear()
+        self._negotiations.registry = self._serials.next(now)
         effects: list[Effect] = []
         for site in policy.sites:
             self._registries[site] = self._registry(site, now)
             sends = [Send(lives.kme(site), self._registries[site]), Send(lives.kme(site), ReportSessions())]
             effects += self.outbox.ask(("report", site), sends, now)
-        effects += revise(lives, self._supply, before, now)
+        effects += revise(lives, self._agreements, before, now)
         for site in [site for site in self._registries if site not in policy.sites]:
             del self._registries[site]
             self.outbox.settle(("report", site))
@@ -108,9 +116,7 @@ class ServiceController(Controller):
         effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep)]
         for unit in self._units.live.values():
             effects += self._supply.repeat(unit)
-        if self._holdings.learnt and self._policy.admission:
-            effects += self._lives.open_declared(now)
-        return effects
+        return [*effects, *(self._lives.open_declared(now) if self._holdings.learnt else [])]
 
     # --- what KMEs hold (F1) ---
 
@@ -142,20 +148,18 @@ class ServiceController(Controller):
 
     def _path_granted(self, message: PathGranted, sender: Address, now: int) -> Effects:
         unit = self._units.live.get(message.session)
-        if unit is not None and unit.phase is UnitPhase.PROPOSED:
-            decided = self._lives.decide(unit, "", now)
-            return [*decided, *self._supply.granted(unit, message, now), *self.publish()]
-        if unit is not None and unit.serves:
-            return [*self._supply.granted(unit, message, now), *self.publish()]
+        if unit is not None and (unit.serves or unit.phase is UnitPhase.PROPOSED):
+            return [*self._agreements.granted(unit, message, now), *self.publish()]
         return self._supply.release_unknown(message.session) if self._holdings.learnt else ()
 
     def _path_lost(self, message: PathLost, sender: Address, now: int) -> Effects:
         unit = self._units.live.get(message.session)
-        if unit is not None and unit.phase is UnitPhase.PROPOSED:
-            return [*self._lives.decide(unit, message.reason, now), *self.publish()]
-        if unit is None or not unit.serves:
+        if unit is None or not (unit.serves or unit.phase is UnitPhase.PROPOSED):
             return ()
-        return [*self._supply.lost(unit, message, now), *self.publish()]
+        return [*self._agreements.lost(unit, message, now), *self.publish()]
+
+    def _replied(self, message: UnitReplied, sender: Address, now: int) -> Effects:
+        return [*self._agreements.replied(message, now), *self.publish()]
 
     def _credit_wanted(self, message: CreditWanted, sender: Address, now: int) -> Effects:
         unit = self._units.live.get(message.session)
@@ -179,7 +183,7 @@ class ServiceController(Controller):
                 return (Send(to, UnitAnswer(request, "", "", UnitPhase.REFUSED.value, proposed.reason)),)
             unit = proposed
             effects = [*self._lives.enter(unit, now), *self.publish()]
-        if unit.phase is UnitPhase.PROPOSED and len(unit.asked) < ASKED_MAX:
+        if unit.phase is UnitPhase.PROPOSED and not unit.reason and len(unit.asked) < ASKED_MAX:
             unit.asked.append((sender, message.request))
             return effects
         return [*effects, self._lives.tell_unit(unit, message.request, sender)]

@@ -8,12 +8,13 @@ from qstrata.core.effects import Effect, Effects, Handle, Send, Timer
 from qstrata.core.randomness import RandomSource
 from qstrata.core.time import EpochAnchor
 from qstrata.fabric.messages.policy import ServicePolicy
-from qstrata.fabric.messages.service_control import CloseSession, ReportSessions
+from qstrata.fabric.messages.service_control import CloseSession, Offer, ReportSessions
 from qstrata.fabric.messages.unit_requests import UnitAnswer
 from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.admission import Admitted, PairingPolicy, Refusal
 from qstrata.planes.asking import Outbox
+from qstrata.strata.service.control.negotiations import Negotiations, Way
 from qstrata.strata.service.control.supply import Supply
 from qstrata.strata.service.control.units import (
     UNITS_MAX,
@@ -38,6 +39,7 @@ class Lives:
         anchor: EpochAnchor,
         outbox: Outbox,
         supply: Supply,
+        negotiations: Negotiations,
         publish: Callable[[], list[Effect]],
     ) -> None:
         self.units = UnitBook()
@@ -48,6 +50,7 @@ class Lives:
         self._anchor = anchor
         self._outbox = outbox
         self._supply = supply
+        self._negotiations = negotiations
         self._publish = publish
         self._closing: dict[tuple[str, str], None] = {}
 
@@ -69,7 +72,6 @@ class Lives:
     def open_declared(self, now: int) -> list[Effect]:
         """Propose the declared sessions that have no unit; keep why those are refused that policy forbids."""
         effects: list[Effect] = []
-        self.units.refused.clear()
         for spec in self.policy.sessions:
             if self.units.of_pair(spec.a, spec.b) is None:
                 unit = self.propose(spec.a, spec.b, spec, now)
@@ -84,32 +86,49 @@ class Lives:
         assert self.pairing is not None
         if len(self.units.live) >= UNITS_MAX:
             return Refusal(f"control holds {UNITS_MAX} units already: close one first")
-        valid_until = self._anchor.to_epoch_s(now) + figures.ttl_s
-        unit = propose(self.pairing, a, b, figures, valid_until, self._random, self.policy.admission)
+        begin_s = self._anchor.to_epoch_s(now)
+        unit = propose(self.pairing, a, b, figures, begin_s, self._random)
         if isinstance(unit, Unit):
-            unit.valid_until_ps = self._anchor.to_time_ps(valid_until)
+            unit.valid_until_ps = self._anchor.to_time_ps(begin_s + figures.ttl_s)
+            unit.verify = self.policy.admission and len(unit.sites) > 1
         return unit
 
     def enter(self, unit: Unit, now: int) -> list[Effect]:
-        """Take a unit in: require its path, and open it at its KMEs unless it is still proposed."""
+        """Take a unit in: require its path; a proposal of one KME is negotiated at once."""
         self.units.enter(unit)
         effects: list[Effect] = [Timer(unit.valid_until_ps, partial(self._expire, unit))]
         if unit.phase is not UnitPhase.PROPOSED:
             for site in unit.sites:
                 effects += self.ask_open(unit, site, now)
+        elif len(unit.sites) < 2:
+            effects += self._negotiations.ask(unit, Way(unit.sites, ()), now)
         return [*effects, *self._supply.require(unit, now)]
 
-    def decide(self, unit: Unit, refusal: str, now: int) -> list[Effect]:
-        """Open a proposed unit at its KMEs, or refuse it, and answer who waits for that."""
+    def refuse(self, unit: Unit, reason: str, now: int) -> list[Effect]:
+        """Refuse a proposed unit, and answer who waits for it."""
+        self._negotiations.drop(unit)
+        effects = self._supply.release(unit)
+        self.units.refuse(unit, reason)
+        return [*effects, *self.tell_asked(unit)]
+
+    def agree(self, unit: Unit, offer: Offer, now: int) -> list[Effect]:
+        """Open a unit, as it has been negotiated, at its KMEs, and answer who waits for it."""
+        self.units.rename(unit, offer.identifier)
+        unit.happens(UnitEvent.ADMITTED)
+        unit.offer, unit.rate_keys_per_s = offer, offer.rate_keys_per_s
         effects: list[Effect] = []
-        if refusal:
-            self._supply.forgo(unit)
-            self.units.refuse(unit, refusal)
-        else:
-            unit.happens(UnitEvent.ADMITTED)
-            for site in unit.sites:
-                effects += self.ask_open(unit, site, now)
-        return [*effects, *(self.tell_unit(unit, request, sender) for sender, request in unit.asked)]
+        valid_until_ps = self._anchor.to_time_ps(offer.begin_s + offer.life_s)
+        if valid_until_ps < unit.valid_until_ps:
+            unit.valid_until_ps = valid_until_ps
+            effects.append(Timer(valid_until_ps, partial(self._expire, unit)))
+        for site in unit.sites:
+            effects += self.ask_open(unit, site, now)
+        return [*effects, *self.tell_asked(unit)]
+
+    def tell_asked(self, unit: Unit) -> list[Effect]:
+        """Answer who waits to hear of a unit."""
+        asked, unit.asked = unit.asked, []
+        return [self.tell_unit(unit, request, sender) for sender, request in asked]
 
     def tell_unit(self, unit: Unit, request: int, sender: Address) -> Send:
         """Answer a request with how a unit stands."""
@@ -136,7 +155,8 @@ class Lives:
         if self.units.live.get(unit.session) is not unit:
             return ()
         if unit.phase is UnitPhase.PROPOSED:
-            return self.decide(unit, "forwarding control has not answered", now)
+            reason = unit.reason or "forwarding control has not answered"
+            return [*self.refuse(unit, reason, now), *self._publish()]
         return [*self.renew(unit, now), *self._publish()]
 
     def renew(self, unit: Unit, now: int) -> list[Effect]:
@@ -159,6 +179,7 @@ class Lives:
 
     def _leave(self, unit: Unit, now: int) -> list[Effect]:
         """Take a unit from its path and its KMEs."""
+        self._negotiations.drop(unit)
         effects = self._supply.release(unit)
         for site in unit.sites:
             self._outbox.settle(("open", unit.session, site))

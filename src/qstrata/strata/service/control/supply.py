@@ -29,8 +29,12 @@ class Supply:
             return []
         return self._outbox.ask(("path", unit.session), [self._requirement(unit)], now)
 
-    def forgo(self, unit: Unit) -> None:
-        """Stop asking for the path of a unit that is refused."""
+    def take_over(self, unit: Unit, former: str, now: int) -> list[Effect]:
+        """Have the path that was granted to a proposal kept for the unit that came of it."""
+        return self._outbox.ask(("path", unit.session), [self._requirement(unit, former)], now)
+
+    def settle(self, unit: Unit) -> None:
+        """Stop asking for a path: it has been granted or refused."""
         self._outbox.settle(("path", unit.session))
 
     def release(self, unit: Unit) -> list[Effect]:
@@ -48,6 +52,7 @@ class Supply:
         self._outbox.settle(("path", unit.session))
         moved = unit.path != message.path or is_outdated(unit.granted_bps, message.rate_bps)
         unit.path, unit.path_sites, unit.rate_bps = message.path, message.sites, message.rate_bps
+        unit.channels = message.channels
         unit.reason = ""
         return self.say(unit, unit.sites, now) if moved else []
 
@@ -91,7 +96,7 @@ class Supply:
 
     def repeat(self, unit: Unit) -> list[Effect]:
         """Require the path again, which is answered with its present rate, and say the credit again."""
-        if not unit.serves or len(unit.sites) < 2:
+        if len(unit.sites) < 2 or not (unit.serves or unit.phase is UnitPhase.PROPOSED):
             return []
         said = [self._tell(site, message) for site, message in unit.said.items()]
         if self._outbox.stands(("path", unit.session)):
@@ -101,7 +106,14 @@ class Supply:
     def _tell(self, site: str, message: GrantCredit | WithdrawCredit) -> Send:
         return Send(self._port.bind(places.kme(self._domain, site)), message)
 
-    def _requirement(self, unit: Unit) -> Send:
-        pair, verify = unit.pair, unit.phase is UnitPhase.PROPOSED
-        required = RequirePath(unit.session, pair.site_a, pair.site_b, unit.wanted_bps, verify)
+    def _requirement(self, unit: Unit, former: str = "") -> Send:
+        required = RequirePath(
+            session=unit.session,
+            a=unit.pair.site_a,
+            b=unit.pair.site_b,
+            rate_bps=unit.wanted_bps,
+            verify=unit.verify and unit.phase is UnitPhase.PROPOSED,
+            avoid=tuple(unit.avoid),
+            former=former,
+        )
         return Send(self._forwarding, required)

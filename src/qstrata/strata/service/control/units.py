@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from qstrata.core.address import Address
 from qstrata.core.errors import InputError, InternalError
 from qstrata.core.randomness import RandomSource
-from qstrata.core.service_unit import Lifecycle, ServiceUnitId, key_size_bits, with_nonce
+from qstrata.core.service_unit import ServiceUnitId, key_size_bits, with_nonce
 from qstrata.core.urn import Urn
 from qstrata.fabric.messages.policy import SessionDefaults, SessionSpec, UnitState
-from qstrata.fabric.messages.service_control import GrantCredit, HeldSession, OpenSession, WithdrawCredit
+from qstrata.fabric.messages.service_control import (
+    GrantCredit,
+    HeldSession,
+    Offer,
+    OpenSession,
+    WithdrawCredit,
+)
 from qstrata.planes.admission import Admitted, PairingPolicy, Refusal
 from qstrata.planes.names import canonical
 
@@ -79,8 +85,11 @@ def advance(phase: UnitPhase, event: UnitEvent) -> UnitPhase:
 class Unit:
     """One unit of a pair: its identity, its state, its path and the credit last said to each KME.
 
-    `depth` counts the keys of one KME's own half: all of them when one KME serves both SAEs. `asked` are
-    the requests, by sender, that wait until a proposed unit is admitted or refused.
+    Until it is negotiated, its identity is that of the proposal. `depth` counts the keys of one KME's own
+    half: all of them when one KME serves both SAEs. `asked` are the requests, by sender, that wait until a
+    proposed unit is opened or refused. `asked_rate_keys_per_s` is what it is to be made, `rate_keys_per_s`
+    what KMEs have agreed to. `agreed` are the sites that have; through those to `avoid`, with why, it does
+    not go. With `verify` its links must make its rate.
     """
 
     def __init__(self, pair: Admitted, session: str, unit: str, size_bits: int) -> None:
@@ -88,8 +97,11 @@ class Unit:
         self.session = session
         self.unit = unit
         self.size_bits = size_bits
+        self.offer: Offer | None = None
+        self.verify = False
         self.valid_until_ps = 0
         self.depth = 0
+        self.asked_rate_keys_per_s = 0.0
         self.rate_keys_per_s = 0.0
         self.request_rate_keys_per_s = 0.0
         self.burst_keys = 0
@@ -97,9 +109,12 @@ class Unit:
         self.reason = ""
         self.learnt = False
         self.asked: list[tuple[Address, int]] = []
+        self.agreed: set[str] = set()
+        self.avoid: dict[str, str] = {}
         self.confirmed: set[str] = set()
         self.path = 0
         self.path_sites: tuple[str, ...] = ()
+        self.channels: tuple[str, ...] = ()
         self.rate_bps = 0.0
         self.granted_bps = 0.0
         self.said: dict[str, GrantCredit | WithdrawCredit] = {}
@@ -124,8 +139,9 @@ class Unit:
         self.phase = advance(self.phase, event)
 
     def take_figures(self, figures: Figures) -> None:
-        """Take over the rates that it may be refilled with, and asked for."""
-        self.rate_keys_per_s = figures.rate_keys_per_s
+        """Take over the rates that it may be refilled with, as far as that is agreed, and asked for."""
+        self.asked_rate_keys_per_s = figures.rate_keys_per_s
+        self.rate_keys_per_s = min(self.rate_keys_per_s, figures.rate_keys_per_s)
         self.request_rate_keys_per_s = figures.request_rate_keys_per_s
         self.burst_keys = figures.burst_keys
 
@@ -144,6 +160,24 @@ class Unit:
             valid_until_ps=self.valid_until_ps,
             request_rate_keys_per_s=self.request_rate_keys_per_s,
             burst_keys=self.burst_keys,
+            rate_keys_per_s=self.rate_keys_per_s,
+        )
+
+    def proposal(self, begin_s: int) -> Offer:
+        """Return what is proposed: a new unit as offered, an open one as it is, with the rate it asks for.
+
+        `begin_s` is this instant (Unix seconds), from which the life of an open unit counts.
+        """
+        if self.offer is not None and self.phase is UnitPhase.PROPOSED:
+            return self.offer
+        known = ServiceUnitId.parse(self.unit)
+        first, second = known.endpoints
+        if first.name != canonical(self.pair.a):
+            first, second = second, first
+        valid_until = known.lifecycle.valid_until or begin_s
+        life_s = max(1, valid_until - begin_s)
+        return Offer(
+            first.text, second.text, self.size_bits, valid_until - life_s, life_s, self.asked_rate_keys_per_s
         )
 
     def shown(self) -> UnitState:
@@ -160,47 +194,35 @@ class Unit:
         )
 
 
-def name_unit(pair: Admitted, size_bits: int, valid_until: int, random: RandomSource) -> ServiceUnitId:
-    """Make the identifier of a new unit, with a pairing nonce for each endpoint.
-
-    `valid_until` is in Unix seconds. Raises InputError for names in different namespaces or a key size
-    that is not a positive multiple of 8 bits.
-    """
-    endpoints = [with_nonce(Urn.parse(name), random.bytes(NONCE_BYTES).hex()) for name in (pair.a, pair.b)]
-    lifecycle = Lifecycle(
-        size=key_size_bits(size_bits), valid_until=valid_until, nid=endpoints[0].nid.lower()
-    )
-    return ServiceUnitId.of(endpoints, lifecycle)
-
-
 def propose(
-    policy: PairingPolicy,
-    a: str,
-    b: str,
-    figures: Figures,
-    valid_until: int,
-    random: RandomSource,
-    verify: bool = False,
+    policy: PairingPolicy, a: str, b: str, figures: Figures, begin_s: int, random: RandomSource
 ) -> Unit | Refusal:
-    """Propose a unit to policy: negotiated when the pair is admitted, else why it is refused.
+    """Propose a unit to policy: the offer to its KMEs when the pair is admitted, else why it is refused.
 
-    With `verify` a unit of two KMEs stays proposed until its links are known to sustain its rate.
-
-    The depth is halved between two KMEs, rounded up. `valid_until` is in Unix seconds; the caller
-    sets the same instant as `valid_until_ps`.
+    `a` is the originator, whose pairing nonce is drawn here; that of `b` is drawn by its KME. The depth is
+    halved between two KMEs, rounded up. `begin_s` is this instant in Unix seconds.
     """
     pair = policy.admit(a, b)
     if isinstance(pair, Refusal):
         return pair
     try:
-        unit_id = name_unit(pair, figures.size_bits, valid_until, random)
+        key_size_bits(figures.size_bits)
+        offer = Offer(
+            with_nonce(Urn.parse(pair.a), random.bytes(NONCE_BYTES).hex()).text,
+            pair.b,
+            figures.size_bits,
+            begin_s,
+            figures.ttl_s,
+            figures.rate_keys_per_s,
+        )
+        proposed = offer.identifier
     except InputError as error:
         return Refusal(str(error))
-    unit = Unit(pair, unit_id.digest, unit_id.text, figures.size_bits)
+    unit = Unit(pair, proposed.digest, proposed.text, figures.size_bits)
+    unit.offer = offer
     unit.depth = -(-figures.depth // len(unit.sites))
+    unit.rate_keys_per_s = figures.rate_keys_per_s
     unit.take_figures(figures)
-    if not verify or len(unit.sites) < 2:
-        unit.happens(UnitEvent.ADMITTED)
     return unit
 
 
@@ -217,6 +239,7 @@ def learnt_unit(pair: Admitted, held: HeldSession, figures: Figures) -> Unit:
     unit = Unit(pair, held.session, held.unit, held.size_bits)
     unit.learnt, unit.valid_until_ps = True, held.valid_until_ps
     unit.depth = held.depth
+    unit.rate_keys_per_s = held.rate_keys_per_s or figures.rate_keys_per_s
     unit.take_figures(figures)
     unit.happens(UnitEvent.ADMITTED)
     return unit
@@ -256,6 +279,12 @@ class UnitBook:
         """Take a live unit in."""
         self.refused.pop((unit.pair.a, unit.pair.b), None)
         self.live[unit.session] = self._by_pair[pair_key(unit.pair.a, unit.pair.b)] = unit
+
+    def rename(self, unit: Unit, identifier: ServiceUnitId) -> None:
+        """Give a proposed unit its final identifier."""
+        del self.live[unit.session]
+        unit.session, unit.unit = identifier.digest, identifier.text
+        self.live[unit.session] = unit
 
     def refuse(self, unit: Unit, reason: str) -> None:
         """Let a proposed unit go, and show why; one a pair, UNITS_MAX pairs at most."""

@@ -168,6 +168,7 @@ class KmeElement(Element):
             depth=message.depth,
             request_rate_keys_per_s=message.request_rate_keys_per_s,
             burst_keys=message.burst_keys,
+            rate_keys_per_s=message.rate_keys_per_s,
         )
         if record == session.record:
             return [opened]

@@ -13,7 +13,7 @@ import msgspec
 from qstrata.core.address import Address
 from qstrata.core.effects import Effect, Effects, Handle, Send, Timer
 from qstrata.core.errors import RefusedError
-from qstrata.core.service_unit import Lifecycle, ServiceUnitId, pairing_token, with_nonce
+from qstrata.core.service_unit import ServiceUnitId, pairing_token, with_nonce
 from qstrata.core.time import PS_PER_MS, PS_PER_S
 from qstrata.core.urn import Urn
 from qstrata.fabric.messages.east_west import Proposal, ProposalReplied
@@ -41,7 +41,7 @@ NONCE_BYTES = 8
 
 
 def reply_to(offer: Offer, site: str, figures: KmeFigures, settled: bool) -> HopReply:
-    """Answer an offer by a KME's own bounds: take it, lower it, or refuse what is settled and too high."""
+    """Answer an offer by a KME's own bounds: take it, lower it, or refuse a settled life too long."""
     life_s = min(offer.life_s, figures.session_life_max_s or offer.life_s)
     rate = min(offer.rate_keys_per_s, figures.session_rate_max_keys_per_s or offer.rate_keys_per_s)
     reasons = []
@@ -49,20 +49,11 @@ def reply_to(offer: Offer, site: str, figures: KmeFigures, settled: bool) -> Hop
         reasons.append(f"max-session-life-s is {life_s} here, not {offer.life_s}")
     if rate < offer.rate_keys_per_s:
         reasons.append(f"max-session-rate-keys-per-s is {rate:g} here, not {offer.rate_keys_per_s:g}")
-    if reasons and settled:
-        reason = f"{'; '.join(reasons)}, and the session is open already"
+    if settled and life_s < offer.life_s:
+        reason = f"{reasons[0]}, and the session is open already"
         return HopReply(site, Reply.REFUSED, offer.life_s, offer.rate_keys_per_s, reason)
     reply = Reply.COUNTERED if reasons else Reply.ACCEPTED
     return HopReply(site, reply, life_s, rate, "; ".join(reasons))
-
-
-def final_unit(offer: Offer) -> ServiceUnitId:
-    """Build the identifier that an offer stands for; raises InputError."""
-    endpoints = (Urn.parse(offer.originator), Urn.parse(offer.peer))
-    valid_until = offer.begin_s + offer.life_s
-    return ServiceUnitId.of(
-        endpoints, Lifecycle(size=offer.size_bits, valid_until=valid_until, nid=endpoints[0].nid.lower())
-    )
 
 
 class _Held:
@@ -228,7 +219,7 @@ class Negotiation:
     def _settle(self, held: _Held, offer: Offer, hops: Sequence[HopReply]) -> Effects:
         held.done, held.offer, held.hops = True, offer, tuple(hops)
         if all(hop.passes for hop in held.hops):
-            held.unit = final_unit(offer)
+            held.unit = offer.identifier
         return self._answer(held)
 
     def _answer(self, held: _Held) -> Effects:
