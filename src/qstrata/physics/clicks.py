@@ -8,18 +8,22 @@ after-pulses act on the clicks in their order.
 
 import math
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from qstrata.physics.click_records import (
+    INTENSITY_SHIFT,
+    RECEIVER_BIT,
+    RECEIVER_X,
+    SENDER_X,
+    Clicks,
+    joined,
+    triple,
+)
 from qstrata.physics.compiled import kernel
-from qstrata.physics.counts import Counts, Triple, click_probabilities, outcome_probabilities
+from qstrata.physics.counts import Triple, click_probabilities, outcome_probabilities
 from qstrata.physics.detectors import dead_pulses
 from qstrata.physics.parameters import LinkParameters
-
-SENDER_BIT, RECEIVER_BIT, SENDER_X, RECEIVER_X = 1, 2, 4, 8
-INTENSITY_SHIFT = 4
-"""A record is a byte: these four flags, and the intensity (0 signal, 1 weak, 2 vacuum) above them."""
 
 BATCH = 1 << 18
 _CELL_BITS = 31
@@ -29,69 +33,6 @@ _DIFFER = 64
 _POSITION, _DEAD, _PENDING, _MADE = 0, 1, 3, 5
 
 Numbers = NDArray[np.int64]
-
-
-class Clicks(msgspec.Struct, frozen=True):
-    """Hold clicks in the order of their pulses: numbers of pulses, ascending, and a record byte for each."""
-
-    positions: NDArray[np.int64]
-    records: NDArray[np.uint8]
-
-    @property
-    def sender_bits(self) -> NDArray[np.uint8]:
-        """The bits that the sender prepared."""
-        return self._flag(SENDER_BIT)
-
-    @property
-    def receiver_bits(self) -> NDArray[np.uint8]:
-        """The bits that the receiver measured."""
-        return self._flag(RECEIVER_BIT)
-
-    @property
-    def sender_bases(self) -> NDArray[np.uint8]:
-        """The bases of the sender: 0 for Z, 1 for X."""
-        return self._flag(SENDER_X)
-
-    @property
-    def receiver_bases(self) -> NDArray[np.uint8]:
-        """The bases of the receiver: 0 for Z, 1 for X."""
-        return self._flag(RECEIVER_X)
-
-    @property
-    def intensities(self) -> NDArray[np.uint8]:
-        """The intensities: 0 signal, 1 weak, 2 vacuum."""
-        return (self.records >> INTENSITY_SHIFT).astype(np.uint8)
-
-    def _flag(self, flag: int) -> NDArray[np.uint8]:
-        flags: NDArray[np.uint8] = (self.records & flag != 0).astype(np.uint8)
-        return flags
-
-
-NO_CLICKS = Clicks(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint8))
-
-
-def joined(parts: list[Clicks]) -> Clicks:
-    """Return the clicks of adjacent stretches as one, positions as they are."""
-    if not parts:
-        return NO_CLICKS
-    return Clicks(
-        np.concatenate([part.positions for part in parts]), np.concatenate([part.records for part in parts])
-    )
-
-
-def counts_of(clicks: Clicks, sent: Triple, double_clicks: int = 0) -> Counts:
-    """Count clicks as level `counts` does: what a world that sees both ends knows of them."""
-    kinds = np.bincount(clicks.records, minlength=48)[:48].reshape(3, 2, 2, 2, 2)
-    per_intensity = kinds.sum(axis=(3, 4))
-    wrong = kinds[..., 0, 1] + kinds[..., 1, 0]
-    return Counts(
-        sent=sent,
-        n=(_triple(per_intensity[:, 0, 0]), _triple(per_intensity[:, 1, 1])),
-        m=(_triple(wrong[:, 0, 0]), _triple(wrong[:, 1, 1])),
-        detections=len(clicks.records),
-        clicks_z=int(per_intensity[:, 0, :].sum()),
-        double_clicks=double_clicks,
-    )
 
 
 class ClickSampler:
@@ -156,7 +97,7 @@ class ClickSampler:
     def sent(self, generator: np.random.Generator, clicks: Clicks, pulses: int) -> Triple:
         """Draw how many of `pulses` had each intensity, given the clicks among them."""
         seen = np.bincount(clicks.intensities, minlength=3)
-        return _triple(seen + generator.multinomial(pulses - len(clicks.records), self._silent))
+        return triple(seen + generator.multinomial(pulses - len(clicks.records), self._silent))
 
 
 def _table(probabilities: NDArray[np.float64], kinds: list[int]) -> Numbers:
@@ -275,8 +216,3 @@ _KINDS = _kinds(
 )
 """The 18 kinds of clicks as `counts` orders them; RECEIVER_BIT stands for an error here."""
 _DARK_KINDS = _kinds((0, SENDER_X | RECEIVER_X, SENDER_X, RECEIVER_X))
-
-
-def _triple(values: NDArray[np.int64]) -> Triple:
-    signal, weak, vacuum = values.tolist()
-    return signal, weak, vacuum

@@ -4,7 +4,8 @@ import msgspec
 
 from qstrata.core.randomness import RandomSource
 from qstrata.core.secrets import KeyMaterial
-from qstrata.physics.counts import Counts
+from qstrata.physics.click_records import Clicks
+from qstrata.physics.counts import Counts, Triple
 
 HELD_BLOCKS = 8
 """A link's devices hold at most so many closed blocks; one more, and the oldest is lost at both."""
@@ -13,12 +14,13 @@ _WORD_BYTES = 8
 
 
 class BlockHead(msgspec.Struct, frozen=True):
-    """Hold what a device tells of a closed block."""
+    """Hold what a device tells of a closed block; of a raw one its `clicks`, as both ends recorded them."""
 
     number: int
     counts: Counts
     provisioned_bits: int
     distilled_bits: int = 0
+    clicks: Clicks | None = None
 
     @property
     def readable_bits(self) -> int:
@@ -64,6 +66,15 @@ class HeldBlocks:
     def heads(self, end: int) -> list[BlockHead]:
         """Return what an end still holds, oldest first."""
         return [block.head for block in self._blocks.values() if block.holders[end]]
+
+    def clicks(self, end: int, number: int) -> Clicks | None:
+        """Return the records of a raw block that an end still holds, else None."""
+        block = self._blocks.get(number)
+        return block.head.clicks if block is not None and block.holders[end] else None
+
+    def sent(self, number: int) -> Triple:
+        """Return how many pulses of each intensity a held block had."""
+        return self._blocks[number].head.counts.sent
 
     def read(self, end: int, number: int, length_bits: int) -> KeyMaterial | None:
         """Return the first bits of a block, the same at both ends and every time.

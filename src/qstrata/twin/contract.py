@@ -13,6 +13,7 @@ from qstrata.core.address import Address
 from qstrata.core.effects import Effects, Work, WorkDone
 from qstrata.core.randomness import RandomSource, stream
 from qstrata.fabric.messages.base import Message
+from qstrata.physics.click_records import Clicks
 from qstrata.physics.counts import Counts
 from qstrata.physics.parameters import LinkParameters
 from qstrata.twin.faults import FaultBook
@@ -37,6 +38,7 @@ class LinkTask(msgspec.Struct, frozen=True, kw_only=True):
     key_bits: Callable[[int], RandomSource]
     block_key_bits: int = 256
     limit_s: float = 300.0
+    level: str = "counts"
 
     def draws(self, block: int, revision: int) -> int:
         """Return a seed below 2**31 for work on a block; another revision of the block has another."""
@@ -59,7 +61,8 @@ class Window(msgspec.Struct, frozen=True):
     """Hold what one report tells; `total` is that of the whole block where this window ends it.
 
     `distilled_bits` > 0: the devices distil by themselves, and the block has so many bits of key. `finding`
-    says why a block is lost; such a window has no total.
+    says why a block is lost; such a window has no total. `clicks` are the records of both devices where the
+    block is raw: its counts then hold only what each device knows by itself.
     """
 
     block: int
@@ -67,6 +70,7 @@ class Window(msgspec.Struct, frozen=True):
     total: Counts | None
     distilled_bits: int = 0
     finding: str = ""
+    clicks: Clicks | None = None
 
 
 class LinkEngine(Protocol):

@@ -21,11 +21,11 @@ from qstrata.kernel.element import Element
 from qstrata.twin.contract import EngineFactory, LinkTask, Part
 from qstrata.twin.faults import CUT, INTERCEPT, LOSS, FaultBook
 from qstrata.twin.key_link import Binder, KeyLink
-from qstrata.twin.native import NATIVE, NativeEngine
+from qstrata.twin.native import NATIVE, native_engine
 from qstrata.twin.pairs import Pairs
 from qstrata.twin.plan import LinkPlan, MonitorPlan, TwinPlan, check_plan
 
-NATIVE_ALONE: Mapping[str, EngineFactory] = {NATIVE: NativeEngine}
+NATIVE_ALONE: Mapping[str, EngineFactory] = {NATIVE: native_engine}
 PAIRS = ""
 """The part that holds all memory devices; the other parts are named as their links."""
 
@@ -120,6 +120,7 @@ class Twin(Element):
             key_bits=partial(self._key_bits, plan.name),
             block_key_bits=plan.block_key_bits,
             limit_s=plan.limit_s,
+            level=plan.level,
         )
         return KeyLink(plan, self._engines[plan.engine](task), self._ports, self._plan.processing_ps)
 

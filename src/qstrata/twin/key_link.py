@@ -29,7 +29,9 @@ from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.twin.blocks import BlockHead, HeldBlocks
 from qstrata.twin.contract import LinkEngine
 from qstrata.twin.faults import FaultBook
+from qstrata.twin.native import CLICKS
 from qstrata.twin.plan import LinkPlan
+from qstrata.twin.raw import receiver_records, transmitter_records
 from qstrata.twin.sampling import disturbed
 
 PROVISIONED = 0
@@ -179,6 +181,10 @@ class KeyLink:
         return ()
 
     def _read(self, message: Read, device: _Device, now: int) -> Effects:
+        clicks = self._blocks.clicks(device.end, message.block)
+        if clicks is not None:
+            read = transmitter_records if device.end == 0 else receiver_records
+            return (device.send(read(message, clicks, self._blocks.sent(message.block))),)
         bits = self._blocks.read(device.end, message.block, message.length_bits)
         if isinstance(bits, KeyMaterial):
             return (device.send(Bits(message.instruction, message.block, bits)),)
@@ -214,7 +220,7 @@ class KeyLink:
         is_closed = window.total is not None or bool(window.finding)
         self._open_block = window.block + is_closed
         if window.total is not None:
-            head = BlockHead(window.block, window.total, 0, window.distilled_bits)
+            head = BlockHead(window.block, window.total, 0, window.distilled_bits, window.clicks)
             effects.append(Timer(now + self._announce_ps, partial(self._announce, head)))
         if is_closed:
             effects += self._tell("failed", window.finding)
@@ -242,4 +248,5 @@ class KeyLink:
 
     def _closed(self, head: BlockHead) -> BlockClosed:
         name, counts = self.plan.name, head.counts
-        return BlockClosed(name, head.number, counts, head.provisioned_bits, head.distilled_bits)
+        raw = self.plan.level == CLICKS
+        return BlockClosed(name, head.number, counts, head.provisioned_bits, head.distilled_bits, raw)

@@ -4,6 +4,7 @@ It knows no messages. Its time is the receiver's: a change acts on the pulses th
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -26,6 +27,8 @@ class LinkRun:
     Reports end at instants that lie `phase_ps(name)` into the period, and where a block ends. Every draw
     comes from the stream (seed, "twin", name, block, revision); the revision counts the redraws of a block.
     """
+
+    ahead = WINDOWS_AHEAD
 
     def __init__(
         self,
@@ -94,6 +97,10 @@ class LinkRun:
         self.next_ps = self._window_end(self._mark_ps, self._offset_ps)
         return closed
 
+    def draw(self, generator: np.random.Generator, pulses: Sequence[int]) -> list[Counts]:
+        """Draw the counts of the next stretches of pulses, at most `ahead` of them."""
+        return draw_counts(generator, self._odds, pulses)
+
     def _window_end(self, start_ps: int, offset_ps: int) -> int:
         to_grid = self._period_ps - (start_ps - self._phase_ps) % self._period_ps
         return start_ps + min(to_grid, self._block_ps - offset_ps)
@@ -110,10 +117,10 @@ class LinkRun:
             steps.append(end - at)
             before, sent = sent, pulses_before(self._rate_hz, offset)
             pulses.append(sent - before)
-            if offset == self._block_ps or len(steps) == WINDOWS_AHEAD:
+            if offset == self._block_ps or len(steps) == self.ahead:
                 break
             at, end = end, self._window_end(end, offset)
-        self._windows.extend(zip(steps, draw_counts(self._generator, self._odds, pulses), strict=True))
+        self._windows.extend(zip(steps, self.draw(self._generator, pulses), strict=True))
 
     def _settle(self, now: int) -> None:
         """Fix what was counted up to now, and forget what was drawn for later: nobody has seen it."""
@@ -128,5 +135,5 @@ class LinkRun:
         before = pulses_before(self._rate_hz, self._offset_ps)
         self._offset_ps += elapsed_ps
         pulses = pulses_before(self._rate_hz, self._offset_ps) - before
-        self._carry = add(self._carry, draw_counts(self._generator, self._odds, (pulses,))[0])
+        self._carry = add(self._carry, self.draw(self._generator, (pulses,))[0])
         self._mark_ps = now

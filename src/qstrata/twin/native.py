@@ -1,14 +1,26 @@
-"""The native engine: decoy-state BB84 at level `counts`, by one multinomial draw for many windows."""
+"""The native engine: decoy-state BB84, at level `counts` by one multinomial draw for many windows."""
 
 from qstrata.core.effects import WorkDone
 from qstrata.core.randomness import RandomSource
 from qstrata.core.time import PS_PER_S
-from qstrata.twin.contract import Capabilities, LinkTask, Window
+from qstrata.twin.contract import Capabilities, LinkEngine, LinkTask, Window
 from qstrata.twin.link import LinkRun
 
 NATIVE = "native"
+CLICKS = "clicks"
+"""The level of detail at which devices give raw records."""
 
 _SECONDS_PER_WINDOW = 20e-6
+
+
+def native_engine(task: LinkTask) -> LinkEngine:
+    """Make the engine of a link for its level of detail."""
+    if task.level != CLICKS:
+        return NativeEngine(task)
+    # Its kernels take a while to import, and most networks do without.
+    from qstrata.twin.click_link import ClickEngine
+
+    return ClickEngine(task)
 
 
 class NativeEngine(LinkRun):
@@ -27,7 +39,7 @@ class NativeEngine(LinkRun):
 
     def capabilities(self) -> Capabilities:
         """Return what the engine can do."""
-        return Capabilities(name=NATIVE)
+        return Capabilities(name=NATIVE, levels=(CLICKS, "counts"))
 
     def estimate(self) -> float:
         """Return the seconds of the clock for one of the link: a draw for each window."""

@@ -24,7 +24,8 @@ class LinkPlan(msgspec.Struct, frozen=True, kw_only=True):
     after `block_ps` of running time. Where `initial_key_bits` > 0, block 0 is provisioned with so many bits
     at time 0. Blocks are numbered from `first_block` (>= 1): a network that comes up again goes on where its
     ledgers end, so that no number names two blocks. `engine` names what runs the link; one that makes keys
-    of a given length makes `block_key_bits` a block, and its work on one may take `limit_s` of the clock.
+    of a given length makes `block_key_bits` a block, and its work on one may take `limit_s` of the clock. At
+    level `clicks` the devices give their raw records, and the agents distil them.
     """
 
     name: str
@@ -41,6 +42,7 @@ class LinkPlan(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = "native"
     block_key_bits: int = 256
     limit_s: float = 300.0
+    level: str = "counts"
 
     @property
     def ends(self) -> tuple[LinkEnd, LinkEnd]:

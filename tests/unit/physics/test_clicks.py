@@ -12,7 +12,8 @@ import pytest
 
 from qstrata.core.randomness import stream
 from qstrata.physics import decoy_bb84 as bb84
-from qstrata.physics.clicks import Clicks, ClickSampler, counts_of
+from qstrata.physics.click_records import Clicks, counts_of
+from qstrata.physics.clicks import ClickSampler
 from qstrata.physics.counts import add, expected_counts, zero
 from qstrata.physics.profiles import profile
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from qstrata.core.address import End
 from qstrata.core.secrets import KeyMaterial
 from qstrata.fabric.messages.base import Message
-from qstrata.physics.counts import Counts
+from qstrata.physics.counts import Counts, Triple
 
 _RES = (End.FORWARDING_RES, End.CONNECTIVITY_RES, End.SERVICE_RES)
 
@@ -62,13 +62,15 @@ class Read(_Instruction, frozen=True, gc=False):
     """Read the first `length_bits` distilled bits of a closed block.
 
     Pre: the block is closed and not discarded here. Post: answered with Bits, or NothingToRead;
-    reading again gives the same bits.
+    reading again gives the same bits. Of a raw block Records are read: `length_bits` is 0, and `positions`
+    name the pulses that are asked of a transmitter, packed as `physics.postprocessing.sifting` does.
     """
 
     logged: ClassVar[tuple[str, ...]] = ("instruction", "block", "length_bits")
     instruction: str
     block: int
     length_bits: int
+    positions: bytes = b""
 
 
 class Discard(_Instruction, frozen=True, gc=False):
@@ -107,7 +109,8 @@ class BlockClosed(_Result, frozen=True, gc=False):
     """Report that a block is complete; it can be read until discarded.
 
     A provisioned block has no counts: its `provisioned_bits` are given, not distilled. Devices that distil
-    by themselves say how many bits of key the block has: `distilled_bits`, else 0.
+    by themselves say how many bits of key the block has: `distilled_bits`, else 0. Of a `raw` block the
+    device tells its own records alone, and the agents distil it; a provisioned one has their first key.
     Sent again for every held block after PrepareAndSend or Measure.
     """
 
@@ -117,6 +120,7 @@ class BlockClosed(_Result, frozen=True, gc=False):
     counts: Counts
     provisioned_bits: int
     distilled_bits: int = 0
+    raw: bool = False
 
 
 class DeviceFault(_Result, frozen=True, gc=False):
@@ -140,6 +144,25 @@ class Bits(_Result, frozen=True, gc=False):
     secret: ClassVar[bool] = True
     instruction: str
     block: int
+    bits: KeyMaterial
+
+
+class Records(_Result, frozen=True, gc=False):
+    """Answer Read of a raw block: what this end recorded, one entry for each click.
+
+    A receiver tells the `positions` of its clicks; a transmitter the pulses `sent` of each intensity, and the
+    `intensities` of the pulses asked for. Packed as `physics.postprocessing.sifting` does.
+    """
+
+    logged: ClassVar[tuple[str, ...]] = ("instruction", "block", "clicks")
+    secret: ClassVar[bool] = True
+    instruction: str
+    block: int
+    clicks: int
+    sent: Triple
+    positions: bytes
+    intensities: bytes
+    bases: bytes
     bits: KeyMaterial
 
 
