@@ -64,8 +64,10 @@ class Refill:
         forgotten = self._store.forget()
         if forgotten:
             effects.append(Commit(tuple(forgotten)))
-        for name in [t for t, tr in self._transfers.items() if tr.deadline_ps <= now]:
-            effects += self._fail(self._transfers.pop(name), "no answer by the deadline", now)
+        for transfer in [tr for tr in self._transfers.values() if tr.deadline_ps <= now]:
+            # One that fails may withdraw others, for which the same SAE waits.
+            if self._transfers.pop(transfer.header.transfer, None) is not None:
+                effects += self._fail(transfer, "no answer by the deadline", now)
         for transfer in self._next_refused():
             if transfer.retry_ps <= now:
                 del self._refused[transfer.header.transfer]
