@@ -208,10 +208,18 @@ class LinkPool:
             self.changed[segment.number] = None
 
     def adopt(self, number: int, position: int, relayed: int, destroyed: int) -> bool:
-        """Adopt the owner's account of a block as its follower; False for one that is unknown, own or old."""
+        """Adopt the owner's account of a block as its follower; False for one that is unknown, own or old.
+
+        What the end of a link has booked stays, though the owner may have known better.
+        """
         block = self.blocks.get(number)
         if block is None:
-            return number in self.settled
+            held = self.settled.get(number)
+            return held is not None and (held.position, held.relayed, held.destroyed) == (
+                position,
+                relayed,
+                destroyed,
+            )
         state = block.state
         if state.owner == self.site or relayed < state.relayed or destroyed < state.destroyed:
             return False
