@@ -48,7 +48,7 @@ def _at_once(effects: Effects, now: int) -> Effects:
     return early
 
 
-def _flipped(bits: KeyMaterial) -> KeyMaterial:
+def flipped(bits: KeyMaterial) -> KeyMaterial:
     data = bits.reveal()
     return KeyMaterial(bytes((data[0] ^ 1,)) + data[1:])
 
@@ -104,12 +104,12 @@ def _go_at_once(original: Any, self: Any, *args: Any) -> Effects:
 
 def _read_otherwise(original: Any, self: Any, message: Any, sender: Any, now: int) -> Effects:
     if self.address.site == "b":
-        message = msgspec.structs.replace(message, bits=_flipped(message.bits))
+        message = msgspec.structs.replace(message, bits=flipped(message.bits))
     return original(self, message, sender, now)  # type: ignore[no-any-return]
 
 
 def _place_otherwise(original: Any, self: Any, message: Any, sender: Any, now: int) -> Effects:
-    changed = msgspec.structs.replace(message, bits=_flipped(message.bits)) if message.bits else message
+    changed = msgspec.structs.replace(message, bits=flipped(message.bits)) if message.bits else message
     return original(self, changed, sender, now)  # type: ignore[no-any-return]
 
 
@@ -197,7 +197,7 @@ def _let_anybody_fetch(patch: pytest.MonkeyPatch) -> None:
 
 
 def _copy_otherwise(original: Any, key: Any) -> KeyMaterial:
-    return _flipped(original(key))
+    return flipped(original(key))
 
 
 def _known_bits(mine: session.Session) -> bytes:
