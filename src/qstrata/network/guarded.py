@@ -62,6 +62,7 @@ class GuardedProgram:
         self._errors = bytearray()
         self._change = threading.Condition()
         self._reading = 2
+        self._ending = threading.Lock()
         self._readers = [
             threading.Thread(target=self._read, args=(stream, keep), daemon=True)
             for stream, keep in ((self._process.stdout, self._keep), (self._process.stderr, self._keep_tail))
@@ -110,8 +111,11 @@ class GuardedProgram:
 
     def end(self) -> None:
         """End the program and all that it started; harmless when that has happened."""
-        if self._life < 0:
-            return
+        with self._ending:
+            if self._life >= 0:
+                self._end()
+
+    def _end(self) -> None:
         os.close(self._life)
         self._life = -1
         try:
