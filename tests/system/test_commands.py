@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,23 @@ def test_keys_are_got_at_one_end_and_fetched_once_at_the_other(lab: Lab, saes: d
     assert [set(key) for key in json.loads(hidden)["keys"]] == [{"key_ID", "size_bits"}]
     wrong_ca = [*foreign(saes["quintin"])[:-1], saes["quintin"].certificate]
     assert lab.run("keys", "status", *wrong_ca, "--to", saes["aquiles"].name, code=4) == ""
+
+
+def test_up_can_wait_until_declared_sessions_have_keys_and_says_why_it_did_not(lab: Lab) -> None:
+    lab.run("up", str(lab.file), "--detach", "--wait-for-keys", str(PATIENCE_S))
+    for end, peer in (("quintin", "aquiles"), ("aquiles", "quintin")):
+        lab.run("keys", "get", "--from", end, "--to", peer)
+    lab.run("down")
+    shutil.rmtree(lab.paths.root)
+    words = ["up", str(lab.file), "--initial-key-bits", "0", "--wait-for-keys=1"]
+    for options in ([], ["--detach"]):
+        run = subprocess.run(
+            [*QSTRATA, *words, *options], env=lab.environ, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        assert (run.returncode, run.stdout) == (3, "")
+        assert "error[QS-306]: no keys within 1 s for urn:qkd:madqci:quintin:sae and" in run.stderr
+    # In the background it goes on: keys may come later.
+    lab.run("down")
 
 
 def test_events_tell_a_fault_what_it_did_and_the_end(lab: Lab, saes: dict[str, SaeView]) -> None:

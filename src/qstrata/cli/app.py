@@ -24,7 +24,9 @@ from qstrata.cli.arguments import (
     Source,
     StateDir,
     Target,
+    WaitForKeys,
     duration,
+    usage,
 )
 from qstrata.cli.version import VERSION
 from qstrata.core.errors import QstrataError
@@ -44,10 +46,10 @@ inject = App(
     "of its KMEs, of which nobody does but those who ask.",
 )
 app.command(inject)
-app.command("qstrata.cli.watching:events", name="events")
+app.command("qstrata.cli.watching:events", name="events", usage=usage("events", "NAME"))
 app.command("qstrata.cli.keys:keys", name="keys")
 app.command("qstrata.cli.pki:pki", name="pki")
-app.command("qstrata.cli.doctor:doctor", name="doctor")
+app.command("qstrata.cli.doctor:doctor", name="doctor", usage=usage("doctor", "SOURCE"))
 app.command("qstrata.cli.completion:completion", name="completion")
 app.command("qstrata.cli.rate:rate", name="rate")
 
@@ -75,7 +77,7 @@ def run(words: Sequence[str]) -> int:
     return endings.OK
 
 
-@app.command
+@app.command(usage=usage("demo", "SOURCE"))
 def demo(
     source: Source = "madrid",
     /,
@@ -108,6 +110,7 @@ def up(
     cert_dir: CertDir = None,
     ca: Ca = None,
     log_events: LogEvents = False,
+    wait_for_keys: WaitForKeys = None,
     json: Json = False,
 ) -> None:
     """Bring a network up in real time and print where its SAEs fetch keys."""
@@ -123,6 +126,7 @@ def up(
         cert_dir=cert_dir,
         ca=ca,
         log_events=log_events,
+        wait_s=60 if wait_for_keys is True else wait_for_keys,
     )
     if detach:
         bringing_up.detached(wanted, as_json=json)
@@ -130,7 +134,7 @@ def up(
         bringing_up.foreground(wanted, as_json=json)
 
 
-@app.command
+@app.command(usage=usage("down", "NAME"))
 def down(name: Name = None, /, *, state_dir: StateDir = None) -> None:
     """Take a network down: requests under way are served, then process, ports and lock are gone."""
     from qstrata.cli import taking_down
@@ -139,7 +143,7 @@ def down(name: Name = None, /, *, state_dir: StateDir = None) -> None:
     taking_down.take_down(place_of(name, state_dir))
 
 
-@app.command(name="inspect")
+@app.command(name="inspect", usage=usage("inspect", "NAME"))
 def inspect_(
     name: Name = None,
     /,
@@ -169,7 +173,7 @@ def inspect_(
         show_network(view)
 
 
-@app.command
+@app.command(usage="Usage: qstrata trace [OPTIONS] WANTED [NAME]\n")
 def trace(
     wanted: Annotated[str, Parameter(help="A key id; or a unit: its digest, or its identifier's URNs.")],
     name: Name = None,
@@ -191,7 +195,7 @@ def trace(
         show_stories(view)
 
 
-@app.command
+@app.command(usage=usage("describe", "NAME"))
 def describe(name: Name = None, /, *, json: Json = False, state_dir: StateDir = None) -> None:
     """Show the architecture as it runs: planes and elements, arrows with message counts, refusals."""
     from qstrata.cli.places import ask, place_of
@@ -297,7 +301,7 @@ def validate(source: Source, /, *, json: Json = False) -> None:
     network_files.validate(source, as_json=json)
 
 
-@app.command
+@app.command(usage=usage("schema", "FILE"))
 def schema(
     file: Annotated[Path | None, Parameter(help="File to write it to, instead of printing it.")] = None,
     /,
@@ -312,7 +316,7 @@ def schema(
     network_files.schema(file, force=force)
 
 
-@app.command
+@app.command(usage=usage("init", "FILE"))
 def init(
     file: Annotated[Path, Parameter(help="The network file to write.")] = Path("network.yaml"),
     /,

@@ -7,11 +7,24 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 
+def usage(command: str, argument: str) -> str:
+    """Return the usage line of a command whose one argument may be left out."""
+    return f"Usage: qstrata {command} [OPTIONS] [{argument}]\n"
+
+
 def duration(kind: Any, tokens: Sequence[Any]) -> int:
     """Convert what was typed to a duration in picoseconds."""
     from qstrata.core.durations import duration_ps
 
     return duration_ps(tokens[0].value)
+
+
+def seconds(kind: Any, tokens: Sequence[Any]) -> int:
+    """Convert what was typed to whole seconds: of `bool | int`, "1" would be taken for yes."""
+    wanted = int(tokens[0].value)
+    if wanted < 1:
+        raise ValueError("give 1 second or more")
+    return wanted
 
 
 Source = Annotated[str, Parameter(help="A network file, or the name of a shipped network: madrid, ring.")]
@@ -46,6 +59,15 @@ CertDir = Annotated[
     ),
 ]
 Ca = Annotated[Path | None, Parameter(help="CA (PEM) of your own, with --cert-dir; default: its ca.pem.")]
+WaitForKeys = Annotated[
+    bool | int | None,
+    Parameter(
+        converter=seconds,
+        metavar="[SECONDS]",
+        help="Return only when every session of the file has keys at both ends; after so many seconds (60) "
+        "with exit code 3 and why. With --detach the network then stays up.",
+    ),
+]
 LogEvents = Annotated[bool, Parameter(help="Keep the event log in the state folder.")]
 Target = Annotated[
     str,

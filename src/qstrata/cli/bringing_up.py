@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from qstrata.cli import waiting
 from qstrata.cli.endings import AnsweredError, talk
 from qstrata.cli.places import Place, ask
 from qstrata.cli.show_inspect import show_saes
@@ -45,6 +46,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     cert_dir: Path | None = None
     ca: Path | None = None
     log_events: bool = False
+    wait_s: int | None = None
 
     def description(self) -> Description:
         """Load the network; raises InputError with everything that is wrong."""
@@ -76,6 +78,8 @@ def foreground(wanted: Wanted, *, as_json: bool) -> None:
     paths = state_paths(description.name, wanted.state_dir)
 
     async def say(network: RunningNetwork, stop: asyncio.Event) -> None:
+        if wanted.wait_s is not None:
+            await waiting.inside(network, wanted.wait_s)
         _show((await network.desk.inspect()).saes, as_json=as_json)
         talk(f"network {description.name} is up; Ctrl-C or `qstrata down {description.name}` ends it")
 
@@ -91,9 +95,9 @@ def foreground(wanted: Wanted, *, as_json: bool) -> None:
 
 
 def detached(wanted: Wanted, *, as_json: bool) -> None:
-    """Run a network in a process of its own, and return when it serves.
+    """Run a network in a process of its own, and return when it serves, or has keys if that is wanted.
 
-    Raises what ended it before, as it said so itself.
+    Raises what ended it before, as it said so itself. It stays up where keys do not come in time.
     """
     description = wanted.description()
     place = Place(description.name, state_paths(description.name, wanted.state_dir))
@@ -112,10 +116,12 @@ def detached(wanted: Wanted, *, as_json: bool) -> None:
     except BaseException:
         child.terminate()
         raise
-    _show(ask(place, AskInspect(), NetworkView).saes, as_json=as_json)
-    talk(f"network {place.name} is up, process {child.pid}, log {log}; `qstrata down {place.name}` ends it")
     # The child outlives this process on purpose: nothing is to be said of it when its handle goes.
     child.returncode = 0
+    if wanted.wait_s is not None:
+        waiting.outside(description, place, wanted.wait_s)
+    _show(ask(place, AskInspect(), NetworkView).saes, as_json=as_json)
+    talk(f"network {place.name} is up, process {child.pid}, log {log}; `qstrata down {place.name}` ends it")
 
 
 def serve(

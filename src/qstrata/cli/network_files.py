@@ -58,7 +58,7 @@ def validate(source: str, *, as_json: bool) -> None:
     if as_json:
         show_json(ValidationView(source, True, (), network.name, network.domain, nodes, links, saes))
         return
-    counts = f"{nodes} nodes, {links} links, {saes} SAEs"
+    counts = ", ".join(_counted(*row) for row in ((nodes, "node"), (links, "link"), (saes, "SAE")))
     out(f"{source}: network {network.name} of domain {network.domain}: {counts}, nothing wrong")
 
 
@@ -110,3 +110,7 @@ def _write(wanted: dict[Path, str], *, force: bool) -> None:
                 file.write(text)
         except OSError as fault:
             raise EnvironmentFaultError(f"the file {path} cannot be written: {fault.strerror}") from fault
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from qstrata.cli.arguments import Json, Name, Network, StateDir
+from qstrata.cli.arguments import Json, Name, Network, StateDir, usage
 from qstrata.cli.endings import talk
 from qstrata.cli.places import ask, place_of
 from qstrata.cli.tables import Table, out, show, show_json
@@ -23,7 +23,7 @@ CertDir = Annotated[
 _NS_PER_S = 1_000_000_000
 
 
-@pki.command(name="show")
+@pki.command(name="show", usage=usage("pki show", "NAME"))
 def show_(
     name: Name = None, /, *, cert_dir: CertDir = None, json: Json = False, state_dir: StateDir = None
 ) -> None:
@@ -41,7 +41,7 @@ def show_(
     show([Table("certificates", ("name", "for", "state", "from", "until", "file"), rows)])
 
 
-@pki.command
+@pki.command(usage=usage("pki renew", "NAME"))
 def renew(name: Name = None, /, *, json: Json = False, state_dir: StateDir = None) -> None:
     """Make new certificates and keys for all KMEs and SAEs that have one of the demo CA; the CA stays.
 
@@ -64,7 +64,7 @@ def renew(name: Name = None, /, *, json: Json = False, state_dir: StateDir = Non
         talk(ask(place, AskReload(), Done).text)
 
 
-@pki.command
+@pki.command(usage=usage("pki reload", "NAME"))
 def reload(name: Name = None, /, *, state_dir: StateDir = None) -> None:
     """Have the KMEs of a network that is up read certificates, CA and revocation list again, all or none.
 
