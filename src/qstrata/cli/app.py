@@ -52,6 +52,7 @@ app.command("qstrata.cli.pki:pki", name="pki")
 app.command("qstrata.cli.doctor:doctor", name="doctor", usage=usage("doctor", "SOURCE"))
 app.command("qstrata.cli.completion:completion", name="completion")
 app.command("qstrata.cli.rate:rate", name="rate")
+app.command("qstrata.cli.scenario:scenario", name="scenario")
 
 
 def run(words: Sequence[str]) -> int:

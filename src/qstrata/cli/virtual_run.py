@@ -46,7 +46,7 @@ def run_virtual(
     begun = time.perf_counter()
     simulation = Simulation(description, chosen, log=events)
     simulation.start_demands()
-    with _progress(description.name, duration_ps) as told:
+    with progress(description.name, duration_ps) as told:
         for index in range(1, _SLICES + 1):
             simulation.run_until(duration_ps * index // _SLICES)
             told(simulation.queue.now)
@@ -97,7 +97,8 @@ def _make_new(events: Path) -> None:
 
 
 @contextlib.contextmanager
-def _progress(name: str, duration_ps: int) -> Iterator[Progress]:
+def progress(name: str, duration_ps: int) -> Iterator[Progress]:
+    """Show on a terminal how far a run has come."""
     if not sys.stderr.isatty():
         yield lambda now: None
         return

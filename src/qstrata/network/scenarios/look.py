@@ -1,0 +1,124 @@
+"""What a scenario can see of its network: what managers, telemetry and applications say."""
+
+from collections.abc import Iterable
+from functools import partial
+
+import msgspec
+
+from qstrata.core.address import End
+from qstrata.core.time import PS_PER_MS
+from qstrata.fabric.messages.operator import Inspect, Inspected
+from qstrata.fabric.messages.policy import ForwardingState, ServiceState, UnitState
+from qstrata.fabric.messages.reports import (
+    Alarm,
+    ConnectivityReport,
+    ForwardingReport,
+    LinkReport,
+    ServiceReport,
+)
+from qstrata.network.demand import Demand
+from qstrata.network.operator_desk import state_of
+from qstrata.network.simulation import Simulation
+
+LOOK_PS = 250 * PS_PER_MS
+_ASKED = (End.CONNECTIVITY_MGT, End.FORWARDING_MGT, End.SERVICE_MGT)
+
+Value = float | str
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What was answered at one instant."""
+
+    answers: dict[End, Inspected]
+    demands: tuple[Demand, ...]
+
+    def figure(
+        self, name: str, of: str = "", between: tuple[str, str] | None = None, saying: str = ""
+    ) -> Value:
+        """Return a figure; 0 or "unknown" for what nobody has told."""
+        match name:
+            case "alarms":
+                return float(len(self.alarms(of, saying)))
+            case "keys-delivered":
+                return float(sum(demand.delivered for demand in self.demands))
+            case "keys-fetched":
+                return float(sum(demand.fetched for demand in self.demands))
+            case "requests-unserved":
+                return float(sum(demand.unserved for demand in self.demands))
+            case "session-state" | "path" | "keys-ready":
+                return self._of_session(name, between or ("", ""))
+            case "link-state":
+                return self._link_state(of)
+        return self._of_link(name, of)
+
+    def alarms(self, subject: str = "", saying: str = "") -> tuple[Alarm, ...]:
+        """Return the alarms that stand, about a subject and with these words where they are given."""
+        reports = (answer.report for answer in self.answers.values())
+        return tuple(
+            alarm
+            for report in reports
+            if isinstance(report, ForwardingReport | ConnectivityReport)
+            for alarm in report.alarms
+            if (not subject or subject == alarm.subject) and saying in alarm.finding
+        )
+
+    def _link_state(self, link: str) -> str:
+        state = state_of(self.answers.get(End.FORWARDING_MGT), ForwardingState)
+        return next((row.state for row in state.links if row.link == link), "unknown") if state else "unknown"
+
+    def _of_link(self, name: str, link: str) -> float:
+        answer = self.answers.get(End.FORWARDING_MGT)
+        report = answer.report if answer is not None else None
+        rows: Iterable[LinkReport] = report.links if isinstance(report, ForwardingReport) else ()
+        row = next((row for row in rows if row.link == link), None)
+        if row is None:
+            return 0.0
+        match name:
+            case "qber":
+                return row.qber
+            case "key-rate-bps":
+                return row.key_rate_bps
+            case "detections-per-s":
+                return row.detections_per_s
+            case "blocks":
+                return float(row.blocks)
+        return float(min((pool.available for _, pool in row.pools), default=0))
+
+    def _of_session(self, name: str, between: tuple[str, str]) -> Value:
+        unit = self._unit(between)
+        if name == "session-state":
+            return unit.state if unit else "unknown"
+        if name == "path":
+            return " - ".join(unit.sites) if unit else "unknown"
+        answer = self.answers.get(End.SERVICE_MGT)
+        report = answer.report if answer is not None else None
+        kmes = report.kmes if isinstance(report, ServiceReport) and unit else ()
+        return float(
+            sum(
+                session.keys_ready
+                for kme in kmes
+                for session in kme.sessions
+                if unit is not None and session.session == unit.session
+            )
+        )
+
+    def _unit(self, between: tuple[str, str]) -> UnitState | None:
+        state = state_of(self.answers.get(End.SERVICE_MGT), ServiceState)
+        units = state.units if state else ()
+        found = [unit for unit in units if {unit.a, unit.b} == set(between)]
+        return next((unit for unit in found if unit.state == "open"), found[0] if found else None)
+
+
+def look(simulation: Simulation) -> Look:
+    """Ask the managers of all strata, and go on until they have answered."""
+    answers: dict[End, Inspected] = {}
+    for end in _ASKED:
+        heard = partial(_heard, answers, end)
+        simulation.assembly.operate(partial(simulation.assembly.operator.manager, end, Inspect, heard))
+    simulation.run_until(simulation.queue.now + LOOK_PS)
+    return Look(answers, simulation.demands)
+
+
+def _heard(answers: dict[End, Inspected], end: End, answer: Inspected | None) -> None:
+    if answer is not None:
+        answers[end] = answer

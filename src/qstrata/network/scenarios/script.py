@@ -1,0 +1,239 @@
+"""The scenario file: its steps, held against their types, with every problem told in one run."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, inspect
+
+from qstrata.core.durations import duration_ps
+from qstrata.core.errors import InputError
+from qstrata.network.description import Description
+from qstrata.network.document import DescriptionError, Problem, View, parse
+from qstrata.network.loader import load, text_of
+from qstrata.network.mending import mend
+from qstrata.network.scenarios.shipped import FOLDER, shipped_scenarios
+from qstrata.network.shape import read
+from qstrata.network.suggestion import did_you_mean
+from qstrata.network.tables import Name, Pair, Table, said
+
+_NUMBER = r"[0-9]{1,9}(\.[0-9]{1,12})?"
+Duration = Annotated[
+    str,
+    Meta(
+        pattern=rf"^0s$|^({_NUMBER}d)?({_NUMBER}h)?({_NUMBER}m)?({_NUMBER}s)?$",
+        min_length=2,
+        extra={"meant": "a duration: 90s, 15m, 6h, 1d or 1h30m"},
+    ),
+]
+Fault = Literal[
+    "cut",
+    "loss",
+    "intercept-resend",
+    "photon-number-splitting",
+    "blinding",
+    "tap",
+    "raman",
+    "kme-exhausted",
+    "kme-late",
+    "kme-lost-answer",
+    "kme-wrong-key",
+    "kme-expired",
+    "kme-unavailable",
+]
+LINK_FIGURES = ("link-state", "qber", "key-rate-bps", "detections-per-s", "pool-bits", "blocks")
+SESSION_FIGURES = ("session-state", "path", "keys-ready")
+RUN_FIGURES = ("alarms", "keys-delivered", "keys-fetched", "requests-unserved")
+IN_WORDS = ("link-state", "session-state", "path")
+Figure = Literal[
+    "link-state",
+    "qber",
+    "key-rate-bps",
+    "detections-per-s",
+    "pool-bits",
+    "blocks",
+    "session-state",
+    "path",
+    "keys-ready",
+    "alarms",
+    "keys-delivered",
+    "keys-fetched",
+    "requests-unserved",
+]
+DEEDS = ("inject", "heal", "crash", "restart", "ask", "expect")
+
+
+class Ask(Table, frozen=True, kw_only=True):
+    """Applications that begin to ask for keys."""
+
+    between: Annotated[Pair, Meta(description="the SAE that asks, and the SAE that fetches the same keys")]
+    keys_per_s: Annotated[float, said("keys asked for", gt=0, le=100_000, unit="keys/s")]
+    during: Annotated[Duration, Meta(description="how long they do")] = "1m"
+    number: Annotated[int, said("keys of one request", ge=1, le=1024, unit="keys")] = 1
+
+
+class Watched(Table, frozen=True, kw_only=True):
+    """A figure that is written down over time."""
+
+    figure: Annotated[Figure, Meta(description="the figure")]
+    of: Annotated[str, Meta(description="the link that it is of")] = ""
+    between: Annotated[Pair, Meta(description="the SAEs of the session that it is of")] | None = None
+
+
+class Step(Table, frozen=True, kw_only=True):
+    """One step: when, and one of `inject`, `heal`, `crash`, `restart`, `ask` and `expect`."""
+
+    at: Annotated[Duration, Meta(description="when, from the start of the run")]
+    inject: Annotated[Fault, Meta(description="a fault or an attack, as `qstrata inject`")] | None = None
+    heal: Annotated[Fault, Meta(description="a fault that ends")] | None = None
+    on: Annotated[str, Meta(description="where: a link, a channel, `kme/NODE`")] = ""
+    amount: Annotated[float, said("how much of it", ge=0)] = 1.0
+    crash: Annotated[str, Meta(description="a node that crashes: what is not synced is lost")] | None = None
+    restart: Annotated[str, Meta(description="a node that comes up again")] | None = None
+    ask: Annotated[Ask, Meta(description="applications that ask for keys")] | None = None
+    expect: Annotated[Figure, Meta(description="a figure that must be so")] | None = None
+    of: Annotated[str, Meta(description="the link that it is of, or that alarms are about")] = ""
+    between: Annotated[Pair, Meta(description="the SAEs of the session that it is of")] | None = None
+    at_least: Annotated[float, said("the least that it may be")] | None = None
+    at_most: Annotated[float, said("the most that it may be")] | None = None
+    equals: Annotated[str, Meta(description="what it must be, where it is in words")] | None = None
+    saying: Annotated[str, Meta(description="words of the alarms that count")] = ""
+    within: Annotated[Duration, Meta(description="how long it may take")] = "0s"
+
+    @property
+    def at_ps(self) -> int:
+        """Return its instant."""
+        return time_ps(self.at)
+
+
+class Scenario(Table, frozen=True, kw_only=True):
+    """A scenario: a network, its steps, and how long it runs."""
+
+    name: Annotated[Name, Meta(description="its name")]
+    about: Annotated[str, Meta(description="what it shows")]
+    network: Annotated[str, Meta(description="a network file beside it, or the name of a shipped network")]
+    seed: Annotated[int, said("seed of all that is drawn", ge=0, le=2**63 - 1)] = 1
+    lasts: Annotated[Duration, Meta(description="how long it runs")]
+    steps: Annotated[tuple[Step, ...], Meta(description="what is done and expected, in order", min_length=1)]
+    every: Annotated[Duration, Meta(description="how often watched figures are written down")] = "10s"
+    watch: Annotated[tuple[Watched, ...], Meta(description="figures to write down and draw")] = ()
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A scenario with its network."""
+
+    scenario: Scenario
+    description: Description
+
+
+_WANTED = inspect.type_info(Scenario)
+
+
+def time_ps(text: str) -> int:
+    """Return a duration of a scenario; `0s` is the start."""
+    return 0 if text == "0s" else duration_ps(text)
+
+
+def load_scenario(given: str) -> Loaded:
+    """Load a scenario: a file, or a shipped one by its name.
+
+    Raises DescriptionError (an InputError) with every problem as `file:line:column: message`, InputError for
+    a name or file that is not there and for what is wrong with its network.
+    """
+    path = Path(given)
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+        if given not in shipped_scenarios():
+            hint = did_you_mean(given, shipped_scenarios())
+            raise InputError(f"no shipped scenario is called `{given}`{hint} (a file is given by its path)")
+        path = FOLDER / f"{given}.yaml"
+    text = text_of(path)
+    tree, problems = parse(text)
+    if tree is None:
+        raise DescriptionError(given, text, problems)
+    tree, misspelt = mend(tree, _WANTED)
+    data, faults = read(tree, _WANTED)
+    problems = [*misspelt, *faults, *_check(View(tree))]
+    if problems:
+        raise DescriptionError(given, text, problems)
+    scenario = msgspec.convert(data, Scenario)
+    beside = path.parent / scenario.network
+    description = load(beside if beside.is_file() else scenario.network)
+    missing = list(_unknown(View(tree), description))
+    if missing:
+        raise DescriptionError(given, text, missing)
+    return Loaded(scenario, description)
+
+
+def _check(root: View) -> list[Problem]:
+    """Return what the types cannot say: one deed a step, in order, with what it needs."""
+    problems: list[Problem] = []
+    last = 0
+    lasts = _readable(root.get("lasts").text)
+    for step in root.get("steps").items():
+        deeds = [deed for deed in DEEDS if step.get(deed).tree is not None]
+        if len(deeds) != 1:
+            said_ = "nothing is done or expected" if not deeds else f"{' and '.join(deeds)} in one step"
+            problems.append(Problem(step.place, f"{said_}; give one of {', '.join(DEEDS)}"))
+        when = _readable(step.get("at").text)
+        if when is not None:
+            if when < last:
+                problems.append(
+                    Problem(step.get("at").place, "this step is before the one above; keep them in order")
+                )
+            if lasts is not None and when > lasts:
+                problems.append(Problem(step.get("at").place, "this step is after the end; raise `lasts`"))
+            last = max(last, when)
+        problems += _check_deed(step)
+    return problems
+
+
+def _check_deed(step: View) -> list[Problem]:
+    figure = step.get("expect")
+    problems = []
+    if (step.get("inject").tree or step.get("heal").tree) and not step.get("on").text:
+        problems.append(Problem(step.place, "say where: add `on: LINK`", "on: ..."))
+    if figure.text in LINK_FIGURES and not step.get("of").text:
+        problems.append(Problem(figure.place, f"{figure.text} is of a link: add `of: LINK`", "of: ..."))
+    if figure.text in SESSION_FIGURES and step.get("between").tree is None:
+        problems.append(Problem(figure.place, f"{figure.text} is of a session: add `between: [SAE, SAE]`"))
+    bounded = any(step.get(key).tree is not None for key in ("at-least", "at-most"))
+    if figure.text in IN_WORDS and (bounded or step.get("equals").tree is None):
+        problems.append(Problem(figure.place, f"{figure.text} is in words: give `equals`", "equals: ..."))
+    if figure.text is not None and figure.text not in IN_WORDS and not bounded:
+        problems.append(Problem(figure.place, f"{figure.text} is a number: give `at-least` or `at-most`"))
+    return problems
+
+
+def _readable(text: str | None) -> int | None:
+    try:
+        return None if text is None else time_ps(text)
+    except ValueError:
+        return None
+
+
+def _unknown(root: View, description: Description) -> list[Problem]:
+    """Return names that the network does not have."""
+    links = [link.name for link in description.links]
+    nodes = [node.name for node in description.nodes]
+    saes = [sae.name for sae in description.saes]
+    problems = []
+
+    def check(view: View, known: list[str], what: str) -> None:
+        if view.text and view.text not in known:
+            hint = did_you_mean(view.text, known)
+            problems.append(Problem(view.place, f"the network has no {what} `{view.text}`{hint}"))
+
+    for step in root.get("steps").items():
+        if step.get("expect").text in LINK_FIGURES:
+            check(step.get("of"), links, "link")
+        for key in ("crash", "restart"):
+            check(step.get(key), nodes, "node")
+        for table in (step, step.get("ask")):
+            for name in table.get("between").items():
+                check(name, saes, "SAE")
+    for watched in root.get("watch").items():
+        if watched.get("figure").text in LINK_FIGURES:
+            check(watched.get("of"), links, "link")
+        for name in watched.get("between").items():
+            check(name, saes, "SAE")
+    return problems

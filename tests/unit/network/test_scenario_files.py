@@ -1,0 +1,81 @@
+"""Scenario files: what is wrong is told at its place, all at once."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from qstrata.core.errors import InputError
+from qstrata.network.document import DescriptionError
+from qstrata.network.scenarios.script import load_scenario
+from qstrata.network.scenarios.shipped import shipped_scenarios
+
+HEAD = "name: mine\nabout: words\nnetwork: ring\nlasts: 10m\nsteps:\n"
+SAES = '["urn:qkd:ring:r1:sae", "urn:qkd:ring:r2:sae"]'
+
+
+def told(tmp_path: Path, steps: str) -> str:
+    file = tmp_path / "mine.yaml"
+    file.write_text(HEAD + steps)
+    with pytest.raises(DescriptionError) as refused:
+        load_scenario(str(file))
+    return str(refused.value)
+
+
+def test_every_shipped_scenario_loads_with_its_network():
+    assert len(shipped_scenarios()) >= 5
+    for name in shipped_scenarios():
+        loaded = load_scenario(name)
+        assert loaded.scenario.name == name
+        assert loaded.scenario.steps
+
+
+def test_a_scenario_takes_a_network_beside_it_or_a_shipped_one(tmp_path):
+    (tmp_path / "mine.yaml").write_text(HEAD + "  - {at: 1m, inject: cut, on: r1-r2}\n")
+    assert load_scenario(str(tmp_path / "mine.yaml")).description.name == "ring"
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("{at: 1m}", "6:5: nothing is done or expected"),
+        ("{at: 1m, crash: r1, restart: r1}", "crash and restart in one step"),
+        ("{at: 11m, crash: r1}", "6:10: this step is after the end"),
+        ("{at: soon, crash: r1}", "6:10: `at` is `soon`, but must be a duration"),
+        ("{at: 1m, inject: cut}", "say where: add `on: LINK`"),
+        (
+            "{at: 1m, injekt: cut, on: r1-r2}",
+            "unknown key `injekt` in an item of `steps`; did you mean `inject`?",
+        ),
+        ("{at: 1m, inject: cuts, on: r1-r2}", "did you mean `cut`?"),
+        ("{at: 1m, crash: r7}", "the network has no node `r7`"),
+        ("{at: 1m, expect: qber, of: r1-r3, at-most: 0.1}", "the network has no link `r1-r3`"),
+        ("{at: 1m, expect: qber, at-most: 0.1}", "qber is of a link: add `of: LINK`"),
+        ("{at: 1m, expect: qber, of: r1-r2}", "qber is a number: give `at-least` or `at-most`"),
+        ("{at: 1m, expect: path, equals: r1 - r2}", "path is of a session: add `between: [SAE, SAE]`"),
+        (f"{{at: 1m, expect: path, between: {SAES}}}", "path is in words: give `equals`"),
+        ("{at: 1m, expect: link-state, of: r1-r2, at-least: 1}", "link-state is in words"),
+    ],
+)
+def test_a_wrong_step_is_refused_at_its_place(tmp_path, step, said):
+    assert said in told(tmp_path, f"  - {step}\n")
+
+
+def test_steps_stand_in_their_order_and_all_problems_come_at_once(tmp_path):
+    text = told(tmp_path, "  - {at: 5m, crash: r1}\n  - {at: 4m, restart: r1}\n  - {at: 6m, heal: cut}\n")
+    assert "7:10: this step is before the one above" in text
+    assert "8:5: say where" in text
+
+
+def test_names_of_saes_are_known(tmp_path):
+    step = 'ask: {between: ["urn:qkd:ring:r1:sae", "urn:qkd:ring:r9:sae"], keys-per-s: 1}'
+    found = re.search(
+        r"no SAE `urn:qkd:ring:r9:sae`; did you mean `urn:qkd:ring:r\d:sae`",
+        told(tmp_path, f"  - {{at: 1m, {step}}}\n"),
+    )
+    assert found
+
+
+def test_a_scenario_that_is_not_there_is_told_those_that_are():
+    with pytest.raises(InputError, match="did you mean `fibre-cut`"):
+        load_scenario("fiber-cut")
