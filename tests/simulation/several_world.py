@@ -43,7 +43,7 @@ class SeveralSlaves(World):
 
     def __init__(self, point: Point | None = None, seed: int = 1, mischief: Mischief | None = None) -> None:
         super().__init__(point, seed, mischief, SEVERAL)
-        self.tries = (*NAMED, UNNAMED, MASTER)
+        self.tries: tuple[str, ...] = (*NAMED, UNNAMED, MASTER)
 
     def play(self) -> None:
         """Ask for keys of all slaves until a crashed node has had its time to recover."""

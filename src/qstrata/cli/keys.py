@@ -53,10 +53,11 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """Where to ask, and the full names of the SAE that asks and of its peer."""
+    """Where to ask, and the full names of the SAE that asks, of its peer, and of further ones."""
 
     sae: SaeView
     peer: str
+    also: tuple[str, ...] = ()
 
 
 @keys.command
@@ -90,6 +91,13 @@ def get(
     from_: Asking = None,
     number: Annotated[int, Parameter(help="How many keys.")] = 1,
     size: Annotated[int | None, Parameter(help="Bits of each key; default: the session's size.")] = None,
+    also: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative=(),
+            help="SAE that shares the same keys too: its full name, or its node. May be given again.",
+        ),
+    ] = (),
     show_keys: ShowKeys = False,
     network: Network = None,
     state_dir: StateDir = None,
@@ -99,10 +107,14 @@ def get(
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Get new keys, which the peer fetches by their ids at its own KME (`keys fetch`)."""
+    """Get new keys; who shares them fetches them by their ids at the own KME (`keys fetch`)."""
     given = Given(network=network, state_dir=state_dir, url=url, cert=cert, key=key, ca=ca)
-    known = _known(given, from_, to, "--from")
-    _show(_asked(known, lambda client: _carried(client.get_keys(known.peer, number, size), show_keys)), json)
+    known = _known(given, from_, to, "--from", also)
+
+    def get(client: "BlockingEtsi014Client") -> Container:
+        return _carried(client.get_keys(known.peer, number, size, known.also), show_keys)
+
+    _show(_asked(known, get), json)
 
 
 @keys.command
@@ -155,7 +167,7 @@ def _show(container: Container, as_json: bool) -> None:
         show([Table("keys", ("key id", "bits>"), rows)])
 
 
-def _known(given: Given, own: str | None, peer: str, option: str) -> _Known:
+def _known(given: Given, own: str | None, peer: str, option: str, also: tuple[str, ...] = ()) -> _Known:
     files = {"--cert": given.cert, "--key": given.key, "--ca": given.ca}
     if given.url is not None:
         missing = [name for name, path in files.items() if path is None]
@@ -164,14 +176,14 @@ def _known(given: Given, own: str | None, peer: str, option: str) -> _Known:
             raise UsageError(f"--url is that of a KME of somebody else: {fault}")
         certificate, key, ca = map(str, files.values())
         sae = SaeView(name="", node="", url=given.url, certificate=certificate, key=key, ca=ca)
-        return _Known(sae, peer)
+        return _Known(sae, peer, also)
     if own is None:
         raise UsageError(f"{option} is missing: say which SAE asks, or give --url, --cert, --key and --ca")
     alone = [name for name, path in files.items() if path is not None]
     if alone:
         raise UsageError(f"{', '.join(alone)} go with --url: an SAE of a network that is up has its own")
     saes = ask(place_of(given.network, given.state_dir), AskInspect(), NetworkView).saes
-    return _Known(_sae(saes, own), _sae(saes, peer).name)
+    return _Known(_sae(saes, own), _sae(saes, peer).name, tuple(_sae(saes, name).name for name in also))
 
 
 def _sae(saes: Sequence[SaeView], name: str) -> SaeView:

@@ -84,8 +84,10 @@ def kme(monkeypatch: pytest.MonkeyPatch) -> Kme:
             kme.ask(*self.where, "status", peer)
             return STATUS
 
-        def get_keys(self, peer: str, number: int, size_bits: int | None) -> tuple[Key, ...]:
-            kme.ask(*self.where, "get", peer, number, size_bits)
+        def get_keys(
+            self, peer: str, number: int, size_bits: int | None, also: tuple[str, ...]
+        ) -> tuple[Key, ...]:
+            kme.ask(*self.where, "get", peer, number, size_bits, *also)
             return (Key(KEY_ID, KeyMaterial(BITS)),)
 
         def get_keys_by_id(self, peer: str, key_ids: tuple[str, ...]) -> tuple[Key, ...]:
@@ -125,11 +127,20 @@ def test_saes_are_named_in_full_or_by_their_node(kme, capsys, a, b):
     assert capsys.readouterr().err == ""
 
 
+def test_keys_are_shared_with_further_saes_that_are_named_in_full_or_by_their_node(kme):
+    also = ["--also", "b", "--also", "urn:qkd:lab:twin:one"]
+    with lab():
+        assert main(["keys", "get", "--from", "a", "--to", "urn:qkd:lab:twin:two", *also]) == 0
+    slaves = ("urn:qkd:lab:b:sae", "urn:qkd:lab:twin:one")
+    assert kme.asked == [(*A_ASKS, "get", "urn:qkd:lab:twin:two", 1, None, *slaves)]
+
+
 @pytest.mark.parametrize(
     ("words", "asked"),
     [
         (["status", "--to", "sae b"], ("status", "sae b")),
         (["get", "--to", "sae b"], ("get", "sae b", 1, None)),
+        (["get", "--to", "sae b", "--also", "sae c"], ("get", "sae b", 1, None, "sae c")),
         (["fetch", "--from", "sae a", "one"], ("fetch", "sae a", "one")),
     ],
 )
@@ -194,6 +205,7 @@ def test_what_the_kme_answered_is_told_with_its_status_and_ends_with_4(kme, caps
     [
         (["get", "--from", "aa", "--to", "b"], 1, "no SAE is called 'aa'"),
         (["get", "--from", "a", "--to", "twin"], 1, "node twin has 2 SAEs: give one of urn:qkd:lab:twin:one"),
+        (["get", "--from", "a", "--to", "b", "--also", "bb"], 1, "no SAE is called 'bb'"),
         (["get", "--to", "b"], 2, "--from is missing"),
         (["fetch", "--from", "a", KEY_ID], 2, "--at is missing"),
         (["fetch", "--at", "b", "--from", "a"], 2, "no key id"),
