@@ -107,7 +107,7 @@ def get(
     ca: Ca = None,
     json: Json = False,
 ) -> None:
-    """Get new keys; who shares them fetches them by their ids at the own KME (`keys fetch`)."""
+    """Get new keys, which the SAEs that share them fetch by their ids (`keys fetch`)."""
     given = Given(network=network, state_dir=state_dir, url=url, cert=cert, key=key, ca=ca)
     known = _known(given, from_, to, "--from", also)
 
