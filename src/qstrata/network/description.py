@@ -83,10 +83,13 @@ class KmePort(Table, frozen=True, kw_only=True):
             "TCP port of its key interface; 0: any free one", meant="a TCP port, 0 to 65535", ge=0, le=65535
         ),
     ] = 0
+    transit: Annotated[
+        bool, Meta(description="whether it agrees to sessions of other sites that pass through its own")
+    ] = True
 
 
 class Kme(KmePort, frozen=True, kw_only=True):
-    """The KME of a site: the TCP port of its ETSI 014 face, and limits of its own."""
+    """The KME of a site: the TCP port of its ETSI 014 face, what it lets pass, and limits of its own."""
 
     limits: Limits | None = None
 
@@ -102,6 +105,12 @@ class Site(Table, frozen=True, kw_only=True):
         ],
         Meta(description="its longitude, then its latitude (WGS 84)"),
     ]
+    trusted: Annotated[
+        bool,
+        Meta(
+            description="whether it may relay keys of others, which it sees; `false`: only those of its SAEs"
+        ),
+    ] = True
 
 
 class Node(Site, frozen=True, kw_only=True):

@@ -33,6 +33,8 @@ from qstrata.network.tables import (
     ProfileName,
     Protocol,
     SaeIds,
+    SessionLife,
+    SessionRate,
     SmallestKey,
     StoredKeys,
     Table,
@@ -56,6 +58,8 @@ class OwnLimits(Table, frozen=True, kw_only=True):
     max_key_size_bits: LargestKey | None = None
     max_stored_keys: StoredKeys | None = None
     max_sae_ids: SaeIds | None = None
+    max_session_life_s: SessionLife | None = None
+    max_session_rate_keys_per_s: SessionRate | None = None
 
 
 class KmeEntry(KmePort, frozen=True, kw_only=True):

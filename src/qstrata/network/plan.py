@@ -125,6 +125,7 @@ def make_plan(description: Description) -> NetworkPlan:
                 LinkSpec(link.name, link.ends[0], link.ends[1], link.link_parameters)
                 for link in description.links
             ),
+            untrusted=tuple(node.name for node in description.nodes if not node.trusted),
         ),
         service=_service(description),
     )

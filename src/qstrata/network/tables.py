@@ -43,6 +43,13 @@ KeysPerRequest = Annotated[int, said("most keys that one request may ask for", g
 SaeIds = Annotated[
     int, said("most additional slave SAEs that one request may name; 0: none", ge=0, le=64, unit="SAEs")
 ]
+SessionLife = Annotated[
+    int, said("longest life of a session that it agrees to; left out: any", ge=1, le=31_622_400, unit="s")
+]
+SessionRate = Annotated[
+    float,
+    said("highest `rate-keys-per-s` that it agrees to; left out: any", gt=0, le=100_000, unit="keys/s"),
+]
 SmallestKey = Annotated[KeySize, Meta(description="size of the smallest key that may be asked for")]
 LargestKey = Annotated[KeySize, Meta(description="size of the largest key that may be asked for")]
 StoredKeys = Annotated[int, said("most keys stored for one session", ge=1, le=1_000_000, unit="keys")]
@@ -123,13 +130,15 @@ class Management(Table, frozen=True, kw_only=True):
 
 
 class Limits(Table, frozen=True, kw_only=True):
-    """What a KME accepts in a request and stores for a session; ETSI GS QKD 014 V1.1.1, 6.1 (status)."""
+    """What a KME accepts in a request (ETSI GS QKD 014 V1.1.1, 6.1: status), stores, and agrees to."""
 
     max_key_per_request: KeysPerRequest = 128
     min_key_size_bits: SmallestKey = 64
     max_key_size_bits: LargestKey = 1024
     max_stored_keys: StoredKeys = 100_000
     max_sae_ids: SaeIds = 8
+    max_session_life_s: SessionLife | None = None
+    max_session_rate_keys_per_s: SessionRate | None = None
 
 
 class Channel(Table, frozen=True, kw_only=True):

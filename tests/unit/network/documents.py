@@ -155,6 +155,8 @@ class Documents:
             "max-key-size-bits": self.random.choice((256, 8192)),
             "max-stored-keys": self.random.choice((100_000, 1_000_000)),
             "max-sae-ids": self.random.choice((0, 8)),
+            "max-session-life-s": self.random.choice((60, 86_400)),
+            "max-session-rate-keys-per-s": self.random.choice((0.5, 100)),
         }
         return {key: value for key, value in figures.items() if self.coin() or key == "max-key-per-request"}
 

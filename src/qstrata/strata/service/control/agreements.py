@@ -45,12 +45,13 @@ class Agreements:
     def lost(self, unit: Unit, message: PathLost, now: int) -> list[Effect]:
         """Take note that there is no route: a unit that asked for another, or for a promise, is refused."""
         self._negotiations.drop(unit)
+        reason = "; ".join((*unit.avoid.values(), message.reason))
         if unit.serves:
-            return self._supply.lost(unit, message, now)
+            return self._supply.lost(unit, reason, now)
         if unit.verify or unit.avoid:
-            return self._lives.refuse(unit, "; ".join((*unit.avoid.values(), message.reason)), now)
+            return self._lives.refuse(unit, reason, now)
         self._supply.settle(unit)
-        unit.reason = message.reason
+        unit.reason = reason
         return self._lives.tell_asked(unit)
 
     def replied(self, message: UnitReplied, now: int) -> list[Effect]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from qstrata.core.address import Address
 from qstrata.core.effects import Effect, Effects, Send
-from qstrata.fabric.messages.path_requirements import PathGranted, PathLost, ReleasePath, RequirePath
+from qstrata.fabric.messages.path_requirements import PathGranted, ReleasePath, RequirePath
 from qstrata.fabric.messages.service_control import CreditWanted, GrantCredit, WithdrawCredit
 from qstrata.fabric.port import Port
 from qstrata.planes import places
@@ -56,12 +56,12 @@ class Supply:
         unit.reason = ""
         return self.say(unit, unit.sites, now) if moved else []
 
-    def lost(self, unit: Unit, message: PathLost, now: int) -> list[Effect]:
+    def lost(self, unit: Unit, reason: str, now: int) -> list[Effect]:
         """Withdraw the credit of a unit that has no path, and keep why."""
         self._outbox.settle(("path", unit.session))
-        if not unit.path and unit.reason == message.reason:
+        if not unit.path and unit.reason == reason:
             return []
-        unit.path, unit.path_sites, unit.reason = 0, (), message.reason
+        unit.path, unit.path_sites, unit.reason = 0, (), reason
         return self.say(unit, unit.sites, now)
 
     def wanted(self, unit: Unit, message: CreditWanted, now: int) -> Effects:
