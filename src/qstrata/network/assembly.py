@@ -248,8 +248,11 @@ class Assembly:
 
 
 def _given(plan: NetworkPlan, site: str) -> description.Limits:
-    node = next(node for node in plan.description.nodes if node.name == site)
-    return plan.description.limits_of(node)
+    return plan.description.limits_of(_node(plan, site))
+
+
+def _node(plan: NetworkPlan, site: str) -> description.Node:
+    return next(node for node in plan.description.nodes if node.name == site)
 
 
 def sources_of(plan: NetworkPlan) -> dict[End, list[Address]]:
@@ -265,13 +268,16 @@ def sources_of(plan: NetworkPlan) -> dict[End, list[Address]]:
 
 def kme_figures(plan: NetworkPlan, site: str) -> KmeFigures:
     """Return the bounds of a site's KME."""
-    limits = limits_of(plan, site)
+    limits, given = limits_of(plan, site), _given(plan, site)
     return KmeFigures(
         keys_per_request_max=limits.max_key_per_request,
         key_size_min=limits.min_key_size_bits,
         key_size_max=limits.max_key_size_bits,
-        stored_max=_given(plan, site).max_stored_keys,
+        stored_max=given.max_stored_keys,
         sae_ids_max=limits.max_sae_id_count,
+        session_life_max_s=given.max_session_life_s,
+        session_rate_max_keys_per_s=given.max_session_rate_keys_per_s,
+        transit=_node(plan, site).kme.transit,
     )
 
 

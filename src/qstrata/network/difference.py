@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 LINK_RESTARTS = "the link starts anew: blocks under way are lost, key in its pools stays"
 NOTHING = "nothing"
+LEFT = "sessions through it move or lose their path"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -90,6 +91,10 @@ def _node(old: Node, new: Node) -> Iterable[tuple[Kind, tuple[Change, ...], str]
         yield "node", _changes(old, new, "site"), NOTHING
     if old.kme.port != new.kme.port:
         yield "node", _nested("kme", old.kme, new.kme, "port"), "the KME listens anew: connections to it end"
+    if old.trusted != new.trusted:
+        yield "node", _changes(old, new, "trusted"), NOTHING if new.trusted else LEFT
+    if old.kme.transit != new.kme.transit:
+        yield "node", _nested("kme", old.kme, new.kme, "transit"), NOTHING
     if old.kme.limits != new.kme.limits:
         yield "limits", (_change("kme.limits", old.kme.limits, new.kme.limits),), NOTHING
     if old.management != new.management:
