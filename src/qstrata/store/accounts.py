@@ -17,6 +17,7 @@ from qstrata.store.records import (
     KeyState,
     KeyTotals,
     PoolTotals,
+    TagTotals,
 )
 
 
@@ -51,7 +52,7 @@ class LinkAccount(Account, frozen=True, kw_only=True):
     """The account of one link pool at one end.
 
     Delivered, quarantined and expired are 0: link bits serve relaying alone and do not age.
-    Authentication is 0 while companion channels take no link bits.
+    Authentication are bits set apart for tags, used or not; 0 where devices are trusted to distil.
     """
 
 
@@ -69,14 +70,17 @@ def link_account(
     generated: int | None = None,
     provisioned: int | None = None,
     unconfirmed: Container[int] = (),
+    tags: TagTotals | None = None,
 ) -> LinkAccount:
     """Return the account of one link at one end from its blocks and the totals of those folded away.
 
     `generated` and `provisioned` are the bits that were handed over, counted elsewhere; without them
     the records stand for them and a lost block does not show. Blocks whose number is in `unconfirmed`
-    wait for the other end: their bits are reserved, not available. InternalError for a block that
-    allocated or settled more than it had.
+    wait for the other end: their bits are reserved, not available. `tags` are the bits set apart for
+    authentication; they come on top of what the blocks hold. InternalError for a block that allocated or
+    settled more than it had.
     """
+    apart = tags or TagTotals(link="")
     past = totals or PoolTotals(link="")
     made, given, relayed, destroyed = past.generated, past.provisioned, past.relayed, past.destroyed
     available = reserved = in_flight = 0
@@ -99,8 +103,9 @@ def link_account(
         relayed += block.relayed
         destroyed += block.destroyed
     return LinkAccount(
-        generated=made if generated is None else generated,
-        provisioned=given if provisioned is None else provisioned,
+        generated=(made if generated is None else generated) + apart.generated,
+        provisioned=(given if provisioned is None else provisioned) + apart.provisioned,
+        authentication=apart.generated + apart.provisioned,
         available=available,
         reserved=reserved,
         in_flight=in_flight,

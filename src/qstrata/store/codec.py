@@ -23,6 +23,8 @@ from qstrata.store.records import (
     PoolTotals,
     SessionMark,
     SessionRecord,
+    TagKey,
+    TagTotals,
     TransferLeg,
 )
 
@@ -38,11 +40,13 @@ KINDS: dict[str, type[Record]] = {
         PoolTotals,
         SessionMark,
         SessionRecord,
+        TagKey,
+        TagTotals,
         TransferLeg,
     )
 }
 
-SECRET_KINDS = frozenset({BlockBits.kind, KeyRecord.kind})
+SECRET_KINDS = frozenset({BlockBits.kind, KeyRecord.kind, TagKey.kind})
 
 
 def _reveal(value: object) -> bytes:

@@ -305,6 +305,50 @@ class PoolTotals(Record, frozen=True, kw_only=True):
         return (self.link, self.generated, self.provisioned, self.relayed, self.destroyed)
 
 
+class TagKey(Record, frozen=True, kw_only=True):
+    """Link bits set apart at both ends to authenticate what is told of one later block; dropped before use.
+
+    They are the bits number `index` of those that block `number` set apart.
+    """
+
+    kind: ClassVar[str] = "tag-key"
+
+    link: str
+    number: int
+    index: int
+    bits: KeyMaterial
+
+    @property
+    def key(self) -> str:
+        """Return `link/number/index`."""
+        return f"{self.link}/{self.number}/{self.index}"
+
+    @property
+    def logged(self) -> tuple[int | str, ...]:
+        """Return link, number, index and length in bits."""
+        return (self.link, self.number, self.index, self.bits.size_bits)
+
+
+class TagTotals(Record, frozen=True, kw_only=True):
+    """What blocks of a link have set apart for authentication so far, used or not, in bits."""
+
+    kind: ClassVar[str] = "tag-totals"
+
+    link: str
+    generated: int = 0
+    provisioned: int = 0
+
+    @property
+    def key(self) -> str:
+        """Return the link."""
+        return self.link
+
+    @property
+    def logged(self) -> tuple[int | str, ...]:
+        """Return the totals."""
+        return (self.link, self.generated, self.provisioned)
+
+
 class KeyTotals(Record, frozen=True, kw_only=True):
     """What the finished keys of a session that are no longer kept one by one add up to, in bits."""
 

@@ -12,7 +12,7 @@ from qstrata.core.secrets import KeyMaterial
 from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.service_control import HopReply, Offer
 from qstrata.fabric.messages.transfer import TransferHeader
-from qstrata.physics.counts import Counts
+from qstrata.physics.counts import Counts, Triple
 from qstrata.store.records import Segment
 
 
@@ -36,7 +36,10 @@ class Distil(_Peer, frozen=True, gc=False):
 
 
 class HandOver(_Peer, frozen=True, gc=False):
-    """Agent to the relay of its site: the distilled bits of one block."""
+    """Agent to the relay of its site: the distilled bits of one block.
+
+    The first of them make `tag_keys` keys that authenticate what is told of later blocks.
+    """
 
     logged: ClassVar[tuple[str, ...]] = ("link", "block")
     secret: ClassVar[bool] = True
@@ -46,6 +49,7 @@ class HandOver(_Peer, frozen=True, gc=False):
     bearer: str
     qber_ppm: int
     provisioned: bool
+    tag_keys: int = 0
 
 
 class HandOverDone(_Peer, frozen=True, gc=False):
@@ -62,6 +66,122 @@ class BlockLost(_Peer, frozen=True, gc=False):
     logged: ClassVar[tuple[str, ...]] = ("link", "block")
     link: str
     block: int
+
+
+class TagKeyWanted(_Peer, frozen=True, gc=False):
+    """Agent to the relay of its site: asks for a key that authenticates a block: `key`, or any if empty."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "block", "key")
+    link: str
+    block: int
+    key: str
+
+
+class TagKeyGiven(_Peer, frozen=True, gc=False):
+    """Relay to the agent of its site: the key, gone from the ledger; no name and no bits if there is none.
+
+    `left` keys remain for later blocks.
+    """
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "block", "key", "left")
+    secret: ClassVar[bool] = True
+    link: str
+    block: int
+    key: str
+    bits: KeyMaterial
+    left: int
+
+
+class Detected(_Peer, frozen=True, gc=False):
+    """Receiver's agent to transmitter's: which pulses of a raw block clicked, and in which bases."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "block", "clicks")
+    link: str
+    block: int
+    clicks: int
+    positions: bytes
+    bases: bytes
+
+
+class Sifting(_Peer, frozen=True, gc=False):
+    """Transmitter's agent to receiver's: bases and intensities of those pulses, and its bits of the test."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "block")
+    link: str
+    block: int
+    sent: Triple
+    bases: bytes
+    intensities: bytes
+    test_bits: bytes
+
+
+class ParitiesAsked(_Peer, frozen=True, gc=False):
+    """Receiver's agent to transmitter's: the questions of a round, 4 bytes each, one text for each frame."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "block", "serial")
+    link: str
+    block: int
+    serial: int
+    questions: tuple[bytes, ...]
+
+
+class ParitiesTold(_Peer, frozen=True, gc=False):
+    """Transmitter's agent to receiver's: the parities, one bit each, one text for each frame."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "block", "serial")
+    link: str
+    block: int
+    serial: int
+    parities: tuple[bytes, ...]
+
+
+class Corrected(_Peer, frozen=True, gc=False):
+    """Receiver's agent to transmitter's: its bits of the test, the errors corrected, and a hash of its key.
+
+    The hash has a random `point` that was drawn after the correction.
+    """
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "block")
+    link: str
+    block: int
+    test_bits: bytes
+    errors: Triple
+    point: bytes
+    hash: bytes
+
+
+class Amplify(_Peer, frozen=True, gc=False):
+    """Transmitter's agent to receiver's: the hashes agree; make `length` bits by this seed.
+
+    `tag_keys` keys of them are set apart; `tag` authenticates all that was told, under `key`.
+    """
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "block", "length", "key")
+    link: str
+    block: int
+    length: int
+    seed: bytes
+    tag_keys: int
+    key: str
+    tag: bytes
+
+
+class Authenticated(_Peer, frozen=True, gc=False):
+    """Receiver's agent to transmitter's: the receiver's own tag, under the same key."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "block")
+    link: str
+    block: int
+    tag: bytes
+
+
+class GivenUp(_Peer, frozen=True, gc=False):
+    """Agent to agent: this end has no part in the block any more, for a reason."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "block")
+    link: str
+    block: int
+    reason: str
 
 
 class BlockOffer(_Peer, frozen=True, gc=False):

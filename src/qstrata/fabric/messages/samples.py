@@ -112,6 +112,7 @@ class LinkPoolSample(msgspec.Struct, frozen=True, gc=False):
     in_flight: int
     relayed: int
     destroyed: int
+    authentication: int = 0
 
 
 class RelaySample(Message, frozen=True, gc=False):

@@ -18,6 +18,7 @@ from qstrata.fabric.messages.east_west import (
     PoolMarked,
     Relay,
     Returned,
+    TagKeyWanted,
 )
 from qstrata.fabric.messages.forwarding_control import (
     BlockTrace,
@@ -32,10 +33,11 @@ from qstrata.fabric.messages.samples import LinkPoolSample, ProbeForwarding, Rel
 from qstrata.fabric.messages.transfer import Placed, TransferRequest
 from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
-from qstrata.store.records import TransferLeg
+from qstrata.store.records import TagTotals, TransferLeg
 from qstrata.strata.forwarding.resource.carrier import Carrier
 from qstrata.strata.forwarding.resource.pool import LinkPool
 from qstrata.strata.forwarding.resource.station import RelayFigures, RelayLink, Station
+from qstrata.strata.forwarding.resource.tag_keys import TagKeys
 from qstrata.strata.forwarding.resource.upkeep import Upkeep
 
 ACCOUNT_PERIODS = 60
@@ -63,7 +65,8 @@ class RelayElement(Element):
         self.station = Station(address, port, links, records, salt, figures or RelayFigures())
         self._controller = port.bind(controller)
         self._carrier = Carrier(self.station)
-        self._upkeep = Upkeep(self.station, self._carrier.resume)
+        self._tags = TagKeys(self.station, records)
+        self._upkeep = Upkeep(self.station, self._tags, self._carrier.resume)
         self._carrier.remember([r for r in records if isinstance(r, TransferLeg)])
         self._known = dict.fromkeys(self.station.pools, False)
         self._telemetry: Address | None = None
@@ -85,6 +88,7 @@ class RelayElement(Element):
         self.on(Returned, self._carrier.returned)
         self.on(HandOver, self._upkeep.hand_over)
         self.on(BlockLost, self._upkeep.lost)
+        self.on(TagKeyWanted, self._tags.wanted)
         self.on(BlockOffer, self._upkeep.offered)
         self.on(BlockAnswer, self._upkeep.answered)
         self.on(BlockWanted, self._upkeep.wanted)
@@ -116,6 +120,7 @@ class RelayElement(Element):
             effects += [*self._carrier.end_link(link), Commit(station.pools[link].end())]
         for each in links:
             if each.link not in self._known:
+                self._tags.load([row for row in records if each.link not in station.pools])
                 station.take(each, records)
                 self._known[each.link] = False
         return [*effects, *self._attach()]
@@ -197,7 +202,9 @@ class RelayElement(Element):
     def _sample(self, now: int) -> Effects:
         if self._telemetry is None:
             return []
-        samples = [(pool, pool_sample(pool)) for pool in self.station.pools.values()]
+        samples = [
+            (pool, pool_sample(pool, self._tags.totals(pool.link))) for pool in self.station.pools.values()
+        ]
         pools = tuple(sample for pool, sample in samples if not pool.ended)
         report = RelaySample(self.address.site, now, self.station.table_version, pools)
         effects: list[Effect] = [Send(self.station.port.bind(self._telemetry), report)]
@@ -208,13 +215,14 @@ class RelayElement(Element):
         return effects
 
 
-def pool_sample(pool: LinkPool) -> LinkPoolSample:
-    """Return the account of a pool, each term counted on its own."""
+def pool_sample(pool: LinkPool, tags: TagTotals) -> LinkPoolSample:
+    """Return the account of a pool and of what is set apart, each term counted on its own."""
     in_flight, relayed, destroyed = pool.spent()
     return LinkPoolSample(
         link=pool.link,
-        generated=pool.generated,
-        provisioned=pool.provisioned,
+        generated=pool.generated + tags.generated,
+        provisioned=pool.provisioned + tags.provisioned,
+        authentication=tags.generated + tags.provisioned,
         available=pool.available(),
         owned=pool.owned(),
         unconfirmed=pool.unconfirmed(),
@@ -235,7 +243,7 @@ def _account(site: str, pool: LinkPoolSample) -> Sampled:
         in_flight=pool.in_flight,
         relayed=pool.relayed,
         delivered=0,
-        authentication=0,
+        authentication=pool.authentication,
         quarantined=0,
         expired=0,
         destroyed=pool.destroyed,

@@ -21,6 +21,7 @@ from qstrata.fabric.messages.east_west import (
 from qstrata.store.records import BlockState
 from qstrata.strata.forwarding.resource.pool import Block, LinkPool, first_owner
 from qstrata.strata.forwarding.resource.station import Station
+from qstrata.strata.forwarding.resource.tag_keys import TagKeys
 
 LOST_REMEMBERED = 1000
 
@@ -28,8 +29,9 @@ LOST_REMEMBERED = 1000
 class Upkeep:
     """The pools' upkeep of one relay; `resume(link, now)` is called when a link has got key to spend."""
 
-    def __init__(self, station: Station, resume: Callable[[str, int], Effects]) -> None:
+    def __init__(self, station: Station, tags: TagKeys, resume: Callable[[str, int], Effects]) -> None:
         self._station = station
+        self._tags = tags
         self._resume = resume
         self._lost: dict[tuple[str, int], None] = {}
         self._storing: set[tuple[str, int]] = set()
@@ -48,19 +50,21 @@ class Upkeep:
         done = Send(agent, HandOverDone(message.link, message.block))
         if (message.link, message.block) in self._storing:
             return []
-        if pool.holds(message.block) or pool.ended:
+        if pool.holds(message.block) or pool.ended or (message.link, message.block) in self._lost:
             return [done]
+        self._tags.forget(message.link, message.block)
+        bits, apart = self._tags.set_apart(message)
         unspent = pool.available() + pool.unconfirmed()
-        if unspent + message.bits.size_bits > station.figures.pool_max_bits:
+        if unspent + bits.size_bits > station.figures.pool_max_bits:
             self._remember_lost(message.link, message.block)
-            return [done]
+            return [done, Commit(apart)] if apart else [done]
         state = BlockState(
             link=message.link,
             number=message.block,
-            length=message.bits.size_bits,
+            length=bits.size_bits,
             owner=first_owner(message.block, station.site, pool.peer_site),
             provisioned=message.provisioned,
-            digest=message.bits.digest(station.salt),
+            digest=bits.digest(station.salt),
             bearer=message.bearer,
             made_ps=now,
             qber_ppm=message.qber_ppm,
@@ -75,11 +79,12 @@ class Upkeep:
         held = BlockHeld(
             station.site, state.link, state.number, state.length, int(state.provisioned), state.digest
         )
-        return [Note(held), Commit(pool.add(state, message.bits), stored)]
+        return [Note(held), Commit((*apart, *pool.add(state, bits)), stored)]
 
     def lost(self, message: BlockLost, sender: Address, now: int) -> Effects:
         """Remember that a block will never come here, so that the peer's offer is answered so."""
         self._remember_lost(message.link, message.block)
+        self._tags.forget(message.link, message.block)
         return []
 
     def _remember_lost(self, link: str, block: int) -> None:
