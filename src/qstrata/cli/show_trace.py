@@ -1,4 +1,4 @@
-"""What `trace` prints: the story of a key as a tree."""
+"""What `trace` prints: how a unit was negotiated, and the stories of keys, as trees."""
 
 import sys
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import NamedTuple
 from qstrata.cli.tables import out
 from qstrata.core.time import to_seconds
 from qstrata.fabric.messages.forwarding_control import BlockTrace
+from qstrata.fabric.messages.service_control import NegotiationTrace
 from qstrata.network.remote import HopView, KeyEnd, KeyStory, TraceView
 from qstrata.store.records import Segment
 
@@ -19,12 +20,34 @@ class Branch(NamedTuple):
 
 
 def show_stories(view: TraceView) -> None:
-    """Print the stories of keys, one tree each."""
-    for index, story in enumerate(view.stories):
+    """Print how units were negotiated, then the stories of keys, one tree each."""
+    trees = [*map(negotiation_tree, _by_unit(view.negotiations)), *map(story_tree, view.stories)]
+    for index, tree in enumerate(trees):
         if index:
             out()
-        for line in drawn(story_tree(story), _marks()):
+        for line in drawn(tree, _marks()):
             out(line)
+
+
+def _by_unit(kept: Sequence[NegotiationTrace]) -> list[tuple[NegotiationTrace, ...]]:
+    units = dict.fromkeys((each.session, each.hops) for each in kept)
+    return [tuple(each for each in kept if (each.session, each.hops) == unit) for unit in units]
+
+
+def negotiation_tree(kept: Sequence[NegotiationTrace]) -> Branch:
+    """Return how one unit was negotiated, as the KMEs of its route keep it: hop by hop, and who keeps it."""
+    first = kept[0]
+    hops = tuple(
+        Branch(
+            f"KME of {hop.site}: {hop.reply.value}, {hop.life_s} s, {hop.rate_keys_per_s:g} keys/s"
+            + (f" ({hop.reason})" if hop.reason else "")
+        )
+        for hop in first.hops
+    )
+    sites = ", ".join(each.site for each in kept)
+    ended = "negotiated" if first.unit else "not agreed on"
+    text = f"unit {first.session}, {ended}, proposed by {first.originator}"
+    return Branch(text, (*hops, Branch(f"kept alike by the KMEs of {sites}")))
 
 
 def story_tree(story: KeyStory) -> Branch:

@@ -121,12 +121,12 @@ class OperatorDesk:
         if not isinstance(answer, KeysTraced):
             raise EnvironmentFaultError("service management does not answer: ask again in a second")
         keys = tracing.told(answer.keys)
-        if not keys:
+        if not keys and not answer.negotiations:
             raise InputError(f"no KME knows a key or unit {subject}: take an id of `qstrata inspect`")
         moved = tracing.transfers(keys)
         found = await asyncio.gather(*(self._legs(transfer) for transfer in moved))
         legs = dict(zip(moved, found, strict=True))
-        return tracing.trace_view(wanted, keys, legs, self._assembly.anchor)
+        return tracing.trace_view(wanted, keys, legs, self._assembly.anchor, answer.negotiations)
 
     async def _legs(self, transfer: str) -> Sequence[TransferTraced]:
         answer = await self._manager(End.FORWARDING_MGT, partial(_trace, transfer, self._sites))

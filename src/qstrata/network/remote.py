@@ -12,6 +12,7 @@ from qstrata.fabric.messages.lab import Fault
 from qstrata.fabric.messages.policy import UnitState
 from qstrata.fabric.messages.reports import Alarm
 from qstrata.fabric.messages.samples import BearerState, LinkPoolSample, SessionSample
+from qstrata.fabric.messages.service_control import NegotiationTrace
 from qstrata.fabric.tally import Refusal, Traffic
 from qstrata.kernel.lateness import Lateness
 from qstrata.store.records import Segment
@@ -170,10 +171,11 @@ class KeyStory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TraceView(msgspec.Struct, frozen=True, kw_only=True, tag="trace", tag_field="is"):
-    """Answer AskTrace; a unit's trace shows its newest keys."""
+    """Answer AskTrace; a unit's trace shows its newest keys, and what each hop keeps of its negotiation."""
 
     wanted: str
     stories: tuple[KeyStory, ...]
+    negotiations: tuple[NegotiationTrace, ...] = ()
 
 
 class ArrowView(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from qstrata.core.errors import InputError
 from qstrata.core.service_unit import ServiceUnitId
 from qstrata.core.time import EpochAnchor, to_seconds
 from qstrata.fabric.messages.forwarding_control import TransferTraced
-from qstrata.fabric.messages.service_control import KeyTrace
+from qstrata.fabric.messages.service_control import KeyTrace, NegotiationTrace
 from qstrata.network.remote import HopView, KeyEnd, KeyStory, TraceView
 from qstrata.store.records import Segment
 
@@ -57,12 +57,19 @@ def transfers(keys: Sequence[KeyTrace]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key.transfer for key in keys if key.transfer))
 
 
-def trace_view(wanted: str, keys: Sequence[KeyTrace], legs: Legs, anchor: EpochAnchor) -> TraceView:
+def trace_view(
+    wanted: str,
+    keys: Sequence[KeyTrace],
+    legs: Legs,
+    anchor: EpochAnchor,
+    negotiations: tuple[NegotiationTrace, ...] = (),
+) -> TraceView:
     """Join what KMEs know of keys with what relays know of their transfers."""
     ends: dict[str, list[KeyTrace]] = {}
     for key in keys:
         ends.setdefault(key.key_id, []).append(key)
-    return TraceView(wanted=wanted, stories=tuple(_story(found, legs, anchor) for found in ends.values()))
+    stories = tuple(_story(found, legs, anchor) for found in ends.values())
+    return TraceView(wanted=wanted, stories=stories, negotiations=negotiations)
 
 
 def _story(ends: list[KeyTrace], legs: Legs, anchor: EpochAnchor) -> KeyStory:

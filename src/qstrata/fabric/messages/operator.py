@@ -14,7 +14,7 @@ from qstrata.fabric.messages.policy import (
     ServiceState,
 )
 from qstrata.fabric.messages.reports import ConnectivityReport, ForwardingReport, ServiceReport
-from qstrata.fabric.messages.service_control import KeyTrace
+from qstrata.fabric.messages.service_control import KeyTrace, NegotiationTrace
 
 _MGT = (End.SERVICE_MGT, End.FORWARDING_MGT, End.CONNECTIVITY_MGT)
 
@@ -73,10 +73,11 @@ class Trace(_Down, frozen=True, gc=False):
 
 
 class KeysTraced(_Up, frozen=True, gc=False):
-    """Answer Trace from service.mgt: what each KME knows."""
+    """Answer Trace from service.mgt: what each KME knows of keys, and keeps of their unit's negotiation."""
 
     request: int
     keys: tuple[KeyTrace, ...]
+    negotiations: tuple[NegotiationTrace, ...] = ()
 
 
 class LegsTraced(_Up, frozen=True, gc=False):

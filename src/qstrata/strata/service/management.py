@@ -48,7 +48,9 @@ class ServiceManager(Manager):
         to = self.port.bind(sender)
 
         def answer(found: list[KeyTraced]) -> Send:
-            return Send(to, KeysTraced(message.request, tuple(key for each in found for key in each.keys)))
+            keys = tuple(key for each in found for key in each.keys)
+            negotiations = tuple(kept for each in found for kept in each.negotiations)
+            return Send(to, KeysTraced(message.request, keys, negotiations))
 
         request, effects = self._gathering.ask(message.sites, question, answer, now)
         limit = Timer(now + self.figures.trace_ps, partial(self._gathering.give_up, request))
