@@ -28,7 +28,8 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
     """Describe one elementary link.
 
     An attempt takes `cycle_ps` and succeeds with `probability`; its herald is at both ends `herald_ps` after
-    the emission, from when the pair `state` ages. A classical message takes `travel_ps` from end to end.
+    the emission, from when the pair `state` ages. A classical message takes `travel_ps` from end to end; both
+    ends of the chain hold a pair until the word that the far end sends at its herald has come through.
     """
 
     probability: float
@@ -109,9 +110,8 @@ def advance(
             left += travel[j]
             if free[j] > left:
                 left = free[j]
-        if hops > 1:
-            right += travel[hops - 1]
-            left += travel[0]
+        right += travel[hops - 1]
+        left += travel[0]
         if ready[hops - 1] > right:
             right = ready[hops - 1]
         if ready[0] > left:

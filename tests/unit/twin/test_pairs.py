@@ -231,7 +231,7 @@ def test_swaps_entangle_what_never_met(theta):
             frame ^= part.frame
         for site in ("b", "c"):
             frame ^= world.ask(site, SwapPairs, 0, 1).outcome
-        bits = [bit(world.ask(site, MeasureQubit, cell, theta)) for site, cell in (("a", 0), ("d", 1))]
+        bits = [bit(world.ask(site, MeasureQubit, cell, theta)) for site, cell in (("a", 0), ("d", 0))]
         # An X in the frame flips one end's bit in Z, a Z flips it in X.
         assert bits[0] ^ bits[1] == (frame & 1 if theta else frame >> 1)
 

@@ -1,0 +1,90 @@
+"""Keep pairs coming over one link, one at a time in one cell, each with its cut-off."""
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from qstrata.core.effects import Effect, Effects, Handle, Send, Timer
+from qstrata.fabric.messages.qubits import CreatePair, FreeCell, Heralded, StoreQubit
+from qstrata.physics.bell import BellState
+
+
+class LinkSide(msgspec.Struct, frozen=True, kw_only=True):
+    """Say which link an entangler keeps, in which cell; `cutoff_ps` after its creation a pair is given up.
+
+    A cut-off of 0 means none.
+    """
+
+    link: str
+    cell: int
+    cutoff_ps: int = 0
+
+
+class HeldPair(msgspec.Struct, frozen=True):
+    """One half of a link pair, held in a cell since the herald."""
+
+    pair: str
+    cell: int
+    frame: BellState
+    created_ps: int
+
+
+class Entangler:
+    """Run one side of one link on the device behind `device`; its user is told what becomes of pairs.
+
+    Instructions are named after `name` and the instant of the start, so that a later life asks anew.
+
+    `got(pair, now)` when a pair is heralded, `lost(pair, now)` when its cut-off has passed while it was still
+    held. The next pair is asked for once the cell is free again: `release` it, or say that it is `spent`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        side: LinkSide,
+        device: Handle,
+        got: Callable[[HeldPair, int], Effects],
+        lost: Callable[[HeldPair, int], Effects],
+    ) -> None:
+        self.side = side
+        self.held: HeldPair | None = None
+        self._name = name
+        self._device = device
+        self._got = got
+        self._lost = lost
+        self._asked = 0
+
+    def start(self, now: int) -> Effects:
+        """Free the cell from what an earlier life left in it, and ask for a pair."""
+        self._name = f"{self._name}/{now}"
+        return self.release()
+
+    def heralded(self, message: Heralded, now: int) -> Effects:
+        """Take a herald, if it is the one that is waited for."""
+        if message.instruction != self._id("create") or self.held is not None:
+            return ()
+        pair = self.held = HeldPair(message.pair, message.cell, message.frame, message.created_ps)
+        effects: list[Effect] = []
+        if self.side.cutoff_ps:
+            until_ps = pair.created_ps + self.side.cutoff_ps
+            effects.append(Send(self._device, StoreQubit(self._id("store"), pair.cell, until_ps)))
+            effects.append(Timer(until_ps, partial(self._expire, pair)))
+        return [*effects, *self._got(pair, now)]
+
+    def spent(self) -> Effects:
+        """Ask for the next pair: the cell is free, for an operation has used its qubit up."""
+        self.held = None
+        self._asked += 1
+        return (Send(self._device, CreatePair(self._id("create"), self.side.link, self.side.cell)),)
+
+    def release(self) -> Effects:
+        """Forget the pair that is held, and ask for the next one."""
+        free = Send(self._device, FreeCell(self._id("free"), self.side.cell))
+        return (free, *self.spent())
+
+    def _expire(self, pair: HeldPair, now: int) -> Effects:
+        return self._lost(pair, now) if self.held is pair else ()
+
+    def _id(self, what: str) -> str:
+        return f"{self._name}/{self.side.link}/{what}/{self._asked}"
