@@ -47,6 +47,7 @@ inject = App(
 )
 app.command(inject)
 app.command("qstrata.cli.watching:events", name="events", usage=usage("events", "NAME"))
+app.command("qstrata.cli.applying:apply", name="apply")
 app.command("qstrata.cli.keys:keys", name="keys")
 app.command("qstrata.cli.pki:pki", name="pki")
 app.command("qstrata.cli.doctor:doctor", name="doctor", usage=usage("doctor", "SOURCE"))

@@ -18,12 +18,15 @@ from qstrata.cli.places import Place, ask
 from qstrata.cli.show_inspect import show_saes
 from qstrata.cli.tables import show_json
 from qstrata.core.errors import EnvironmentFaultError
+from qstrata.network import in_force
+from qstrata.network.applying import Overlay, as_it_is
 from qstrata.network.certificates import Certificates
 from qstrata.network.description import Description
+from qstrata.network.key_servers import LOOPBACK
 from qstrata.network.loader import load
 from qstrata.network.remote import AskInspect, NetworkView, SaeView
 from qstrata.network.state import StatePaths, prepare, read_run, running_pid, state_paths
-from qstrata.network.supervisor import DEMO, LOOPBACK, RunningNetwork
+from qstrata.network.supervisor import DEMO, RunningNetwork
 from qstrata.network.supervisor import run as run_network
 
 _READY_S = 60.0
@@ -50,8 +53,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     def description(self) -> Description:
         """Load the network; raises InputError with everything that is wrong."""
+        return self.over(load(self.source))
+
+    def over(self, description: Description) -> Description:
+        """Lay what is wanted besides the file over a description."""
         seed = msgspec.UNSET if self.seed is None else self.seed
-        return load(self.source).with_overrides(initial_key_bits=self.initial_key_bits, seed=seed)
+        return description.with_overrides(initial_key_bits=self.initial_key_bits, seed=seed)
 
     def certificates(self) -> Certificates:
         """Return where the certificates come from."""
@@ -76,6 +83,7 @@ def foreground(wanted: Wanted, *, as_json: bool) -> None:
     """Run a network in this process until it is told to end."""
     description = wanted.description()
     paths = state_paths(description.name, wanted.state_dir)
+    tell_difference(paths, description)
 
     async def say(network: RunningNetwork, stop: asyncio.Event) -> None:
         if wanted.wait_s is not None:
@@ -90,8 +98,16 @@ def foreground(wanted: Wanted, *, as_json: bool) -> None:
         host=wanted.listen,
         log_events=wanted.log_events,
         certificates=wanted.certificates(),
+        overlay=wanted.over,
     )
     talk(f"network {description.name} is down")
+
+
+def tell_difference(paths: StatePaths, description: Description) -> None:
+    """Say so where a network comes up as another than it last ran as: the file that is given counts."""
+    last = in_force.kept(paths)
+    if last is not None and last != description:
+        talk(f"the file differs from what network {last.name} last ran as, which is kept in {paths.in_force}")
 
 
 def detached(wanted: Wanted, *, as_json: bool) -> None:
@@ -102,6 +118,7 @@ def detached(wanted: Wanted, *, as_json: bool) -> None:
     description = wanted.description()
     place = Place(description.name, state_paths(description.name, wanted.state_dir))
     prepare(place.paths)
+    tell_difference(place.paths, description)
     log = place.paths.root / "up.log"
     command = [sys.executable, "-P", "-m", "qstrata.cli", *wanted.arguments()]
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -132,6 +149,7 @@ def serve(
     host: str = LOOPBACK,
     log_events: bool = False,
     certificates: Certificates = DEMO,
+    overlay: Overlay = as_it_is,
 ) -> None:
     """Run a network until a signal, `qstrata down` or `then` ends it; raises what else did."""
 
@@ -162,6 +180,7 @@ def serve(
                     host=host,
                     log_events=log_events,
                     certificates=certificates,
+                    overlay=overlay,
                     ready=ready,
                     stop=stop,
                 )

@@ -20,7 +20,7 @@ from qstrata.strata.forwarding.resource.agent import AgentElement
 from qstrata.strata.forwarding.resource.relay import RelayElement
 from qstrata.strata.service.resource.kme import KmeElement
 from qstrata.twin.engine import Twin
-from qstrata.twin.plan import TwinPlan
+from qstrata.twin.plan import TwinPlan, check_plan
 
 Rows = Mapping[str, Sequence[Record]]
 """Durable rows by site."""
@@ -39,9 +39,11 @@ def sites_to_read(before: NetworkPlan, after: NetworkPlan) -> tuple[str, ...]:
 def adopt(assembly: Assembly, after: NetworkPlan, records: Rows) -> None:
     """Let an assembly run as another plan, of the same domain, from now on.
 
-    `records` are the rows of `sites_to_read`. Handlers of new sites may have been made before.
+    `records` are the rows of `sites_to_read`; handlers of new sites may have been made before. Raises
+    InputError for a plan that cannot run, before anything has changed.
     """
     before, now = assembly.plan, assembly.queue.now
+    check_plan(twin_plan(after, assembly.seed, newest_blocks(records)))
     kept = {site.site: site for site in after.sites}
     for site in before.sites:
         if site.site not in kept:
@@ -58,7 +60,8 @@ def adopt(assembly: Assembly, after: NetworkPlan, records: Rows) -> None:
     for site in after.sites:
         if site.site not in old:
             assembly.recorder.note(NodeEvent(site.site, "start"), now)
-            assembly.handlers.setdefault(site.site, assembly.make_handler(site.site))
+            if site.site not in assembly.handlers:
+                assembly.handlers[site.site] = assembly.make_handler(site.site)
             assembly.make_site(site, records[site.site])
     _adopt_telemetry(assembly, after, now)
     assembly.configure(now)

@@ -8,12 +8,13 @@ from typing import BinaryIO
 import msgspec
 
 from qstrata.core.errors import EnvironmentFaultError, InputError, QstrataError
-from qstrata.network.remote import Answer, AskDown, Asked, AskEvents, Failed
+from qstrata.network.remote import Answer, AskApply, AskDown, Asked, AskEvents, Failed
 from qstrata.network.state import NotUpError, StatePaths
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 ANSWER_S = 15.0
 DOWN_S = 45.0
+APPLY_S = 90.0
 
 _FAILED = b'{"is":"failed"'
 _OVER = (b'{"is":"ended"', b'{"is":"cut"')
@@ -29,7 +30,7 @@ def ask(paths: StatePaths, request: Asked, patience_s: float | None = None) -> A
     as long as its answer may take) or is of another version.
     """
     if patience_s is None:
-        patience_s = DOWN_S if isinstance(request, AskDown) else ANSWER_S
+        patience_s = {AskDown: DOWN_S, AskApply: APPLY_S}.get(type(request), ANSWER_S)
     with _asked(paths, request, patience_s) as (_, file):
         line = _line(paths, file)
     if not line:

@@ -93,14 +93,15 @@ class Assembly:
         self.operator: OperatorElement
         self.on_crash: list[Callable[[str], None]] = []
 
-    def make_handler(self, site: str) -> FaultShim:
-        """Make the handler of a site, which answers that the KME is down until its face is made."""
+    def make_handler(self, site: str, plan: NetworkPlan | None = None) -> FaultShim:
+        """Make the handler of a site of a plan, else of this one: the KME is down until its face is made."""
         queue = self.queue
 
         def later(delay_ps: int, act: Callable[[int], None]) -> None:
             queue.push(queue.now + delay_ps, lambda: act(queue.now))
 
-        return FaultShim(limits_of(self.plan, site), site, self.answer_faults, self.recorder.note, later)
+        limits = limits_of(plan or self.plan, site)
+        return FaultShim(limits, site, self.answer_faults, self.recorder.note, later)
 
     def start(self) -> None:
         """Make the world, every site and the control site, and set the desired state."""

@@ -4,52 +4,20 @@ Pure. What cannot change while it runs is refused; everything else is a step tha
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from qstrata.core.errors import InputError
 from qstrata.network.description import Description, Link, Node, Sae, Session, SessionFigures
+from qstrata.network.steps import Change, Kind, Plan, Step
 from qstrata.network.tables import Demand, Pair, Table
-
-Action = Literal["add", "remove", "change"]
-Kind = Literal[
-    "node", "link", "sae", "session", "demand", "policy", "routes", "limits", "defaults", "management"
-]
 
 T = TypeVar("T")
 
 LINK_RESTARTS = "the link starts anew: blocks under way are lost, key in its pools stays"
 NOTHING = "nothing"
 LEFT = "sessions through it move or lose their path"
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One key of a network file that changes; texts, empty where nothing is said."""
-
-    key: str
-    old: str
-    new: str
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One step of a plan: what is done to which object, which keys change, and what it disturbs."""
-
-    action: Action
-    kind: Kind
-    object: str
-    changes: tuple[Change, ...]
-    disturbs: str
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """The steps from one description to another, in the order of their tables; none if they are alike."""
-
-    steps: tuple[Step, ...]
-
-    def touches(self, kind: Kind) -> frozenset[str]:
-        """Return the names of the objects of a kind that it touches."""
-        return frozenset(step.object for step in self.steps if step.kind == kind)
 
 
 def difference(before: Description, after: Description) -> Plan:

@@ -50,7 +50,12 @@ class DescriptionError(InputError):
     def __init__(self, source: str, text: str, problems: list[Problem]) -> None:
         self.source = source
         self.problems = tuple(sorted(set(problems)))
+        self._text = text
         super().__init__(show(source, text, self.problems))
+
+    def of(self, source: str) -> "DescriptionError":
+        """Return the same of a file that is called otherwise."""
+        return DescriptionError(source, self._text, list(self.problems))
 
 
 class Scalar(msgspec.Struct, frozen=True):

@@ -48,7 +48,7 @@ class OperatorDesk:
         self._assembly = assembly
         self._pacer = pacer
         self._urls = urls
-        self._pki = pki
+        self.pki = pki
         self._started_ps = assembly.queue.now
 
     async def answer(self, request: Ask) -> Answer:
@@ -108,7 +108,7 @@ class OperatorDesk:
         return Standing(
             description=self._assembly.plan.description,
             urls=self._urls,
-            pki=self._pki,
+            pki=self.pki,
             started_ps=self._started_ps,
             now_ps=self._assembly.queue.now,
             lateness=self._pacer.lateness(),

@@ -15,6 +15,7 @@ from qstrata.fabric.messages.samples import BearerState, LinkPoolSample, Session
 from qstrata.fabric.messages.service_control import NegotiationTrace
 from qstrata.fabric.tally import Refusal, Traffic
 from qstrata.kernel.lateness import Lateness
+from qstrata.network.steps import Step
 from qstrata.store.records import Segment
 
 
@@ -61,6 +62,17 @@ class AskEvents(Ask, frozen=True, kw_only=True, tag="events"):
 
 class AskReload(Ask, frozen=True, kw_only=True, tag="reload"):
     """Have KMEs read their certificates, CA and revocation list again, for connections to come."""
+
+
+class AskApply(Ask, frozen=True, kw_only=True, tag="apply"):
+    """Have the network run as a file says, or tell the plan of it.
+
+    `source` is what was typed, `path` the file that it means, empty for a shipped network.
+    """
+
+    source: str
+    path: str
+    dry_run: bool = False
 
 
 class AskDown(Ask, frozen=True, kw_only=True, tag="down"):
@@ -212,6 +224,15 @@ class FaultsView(msgspec.Struct, frozen=True, kw_only=True, tag="faults", tag_fi
     faults: tuple[Fault, ...]
 
 
+class AppliedView(msgspec.Struct, frozen=True, kw_only=True, tag="applied", tag_field="is"):
+    """Answer AskApply: the plan, what control had not made of it in time, and what a second plan would do."""
+
+    steps: tuple[Step, ...]
+    dry_run: bool = False
+    missing: tuple[str, ...] = ()
+    left: tuple[Step, ...] = ()
+
+
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done", tag_field="is"):
     """Answer AskDown and AskReload."""
 
@@ -230,6 +251,15 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field=
 
 
 Asked = (
-    AskInspect | AskTrace | AskDescribe | AskInject | AskHeal | AskFaults | AskEvents | AskReload | AskDown
+    AskInspect
+    | AskTrace
+    | AskDescribe
+    | AskInject
+    | AskHeal
+    | AskFaults
+    | AskEvents
+    | AskReload
+    | AskApply
+    | AskDown
 )
-Answer = NetworkView | TraceView | DescribeView | FaultsView | Done | Failed
+Answer = NetworkView | TraceView | DescribeView | FaultsView | AppliedView | Done | Failed

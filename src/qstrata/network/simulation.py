@@ -21,10 +21,11 @@ from qstrata.network.adoption import adopt, sites_to_read
 from qstrata.network.assembly import Assembly
 from qstrata.network.demand import Demand, DemandSpec, start_demands
 from qstrata.network.description import Description
-from qstrata.network.difference import Plan, difference
+from qstrata.network.difference import difference
 from qstrata.network.operator_desk import state_of
 from qstrata.network.plan import make_plan
 from qstrata.network.settling import unsettled
+from qstrata.network.steps import Plan
 from qstrata.network.views import Heard
 from qstrata.store.interface import Store
 from qstrata.store.memory import MemoryStore

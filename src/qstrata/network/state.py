@@ -74,6 +74,11 @@ class StatePaths(msgspec.Struct, frozen=True):
         return self.root / "run.json"
 
     @property
+    def in_force(self) -> Path:
+        """Return the network file that says as what the network runs, or last ran."""
+        return self.root / "network.yaml"
+
+    @property
     def lock_file(self) -> Path:
         """Return the file that the running process holds locked."""
         return self.root / "lock"

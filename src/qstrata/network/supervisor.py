@@ -9,43 +9,40 @@ import contextlib
 import gc
 import os
 import signal
-import ssl
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 
 import msgspec
 
-from qstrata.core.errors import InputError, PortInUseError, QstrataError, StoreFaultError
+from qstrata.core.errors import InputError, QstrataError, StoreFaultError
 from qstrata.core.time import wall_clock_ns
-from qstrata.interfaces.etsi014.server import Etsi014Server
 from qstrata.kernel.host import Changes, CommitExecutor
 from qstrata.kernel.pacing import RealTimePacer
 from qstrata.kernel.queue import EventQueue
+from qstrata.network import in_force
+from qstrata.network.applying import Applying, Overlay, as_it_is
 from qstrata.network.assembly import Assembly
 from qstrata.network.certificates import Certificates, brought, keep, recalled, san_names
 from qstrata.network.crash_log import CrashLog
 from qstrata.network.description import Description
 from qstrata.network.event_feed import EventFeed
-from qstrata.network.event_log import LoggedHandler, log_start, open_log
+from qstrata.network.event_log import log_start, open_log
+from qstrata.network.key_servers import GRACE_S, LOOPBACK, KeyServers, certified
 from qstrata.network.operator_desk import OperatorDesk
 from qstrata.network.origin import keep_origin, next_origin, salt_of
-from qstrata.network.pki import KmeIdentity, PkiPaths, ensure_pki, peer_identity, server_context
+from qstrata.network.pki import KmeIdentity, PkiPaths, ensure_pki
 from qstrata.network.plan import make_plan
-from qstrata.network.port_holders import named
-from qstrata.network.remote import Answer, AskDown, Asked, AskReload, Done, FaultsView
+from qstrata.network.remote import Answer, AppliedView, AskApply, AskDown, Asked, AskReload, Done, FaultsView
 from qstrata.network.socket_server import ControlSocket, internal
-from qstrata.network.state import NodePort, RunRecord, StatePaths, hold, prepare, write_run
+from qstrata.network.state import RunRecord, StatePaths, hold, prepare, write_run
 from qstrata.store.interface import Store
 from qstrata.store.sealing import FileKeyProvider
 from qstrata.store.sqlite import SqliteStore
 
-LOOPBACK = "127.0.0.1"
-GRACE_S = 10.0
 AT_ONCE_S = 0.01
 """The HTTP server takes 0 for no limit."""
 DEMO = Certificates()
-_EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104
 _NS_PER_S = 1_000_000_000
 
 
@@ -64,6 +61,7 @@ class RunningNetwork:
         log_events: bool,
         crash: CrashLog,
         certificates: Certificates,
+        overlay: Overlay,
     ) -> None:
         if description.clock.mode == "virtual":
             raise InputError(
@@ -74,8 +72,7 @@ class RunningNetwork:
         self.host = host
         self.host_names = san_names(certificates.host_names)
         self._certificates = certificates
-        self.pki = self._made_pki()
-        self.urls: dict[str, str] = {}
+        self.pki = self.make_pki(description)
         self._loop = asyncio.get_running_loop()
         self._halt = asyncio.Event()
         self._down = asyncio.Event()
@@ -92,35 +89,41 @@ class RunningNetwork:
         except BaseException:
             self.store.close()
             raise
+        self.servers = KeyServers(paths, host, self.host_names, self._submit, self._flush)
+        self.servers.keep(description)
         self.desk = OperatorDesk(self.assembly, self.pacer, self.urls, self.pki)
         self.feed = EventFeed(self.desk, crash.write)
-        self._servers = {
-            site.site: Etsi014Server(
-                LoggedHandler(self.assembly.handlers[site.site], self._flush)
-                if self._flush is not None
-                else self.assembly.handlers[site.site],
-                self._submit,
-                self._tls(site.site),
-                partial(peer_identity, common_names=description.common_names),
-            )
-            for site in self.assembly.plan.sites
-        }
+        self._applying = Applying(self, overlay)
         self._socket = ControlSocket(self._respond, self.feed.follow)
 
-    def _made_pki(self) -> PkiPaths:
-        hosts = (*self.host_names, *_certified(self.host))
-        return _make_pki(self.description, self.paths, self._certificates, hosts)
+    def make_pki(self, description: Description) -> PkiPaths:
+        """Make the certificates that are missing, or find one's own; raises EnvironmentFaultError."""
+        hosts = (*self.host_names, *certified(self.host))
+        return _make_pki(description, self.paths, self._certificates, hosts)
 
-    def _tls(self, site: str) -> ssl.SSLContext:
-        return server_context(self.pki.of(self.description.kme_name(site)), self.pki.ca.certificate)
+    def adopted(self, description: Description, pki: PkiPaths) -> None:
+        """Take note that the network runs as another description."""
+        self.description = description
+        self.pki = self.desk.pki = pki
+        self.servers.keep(description)
+        self._write_run()
+
+    async def apply(self, description: Description, *, dry_run: bool = False) -> AppliedView:
+        """Change the network so that it runs as a description says; raises as `Applying.apply`."""
+        return await self._applying.apply(description, dry_run=dry_run)
 
     def _reload(self) -> Done:
         """Take certificates anew for connections to come; those there were stay in use where these fail."""
-        self._made_pki()
-        made = {site: self._tls(site) for site in self._servers}
-        for site, tls in made.items():
-            self._servers[site].use(tls)
+        self.servers.use(self.make_pki(self.description))
         return Done(text=f"the KMEs of {self.description.name} show new connections the certificates of now")
+
+    def _write_run(self) -> None:
+        write_run(self.paths, RunRecord(os.getpid(), self.servers.ports))
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Return where KMEs are reached, by node."""
+        return self.servers.urls
 
     def _assemble(self) -> Assembly:
         plan = make_plan(self.description)
@@ -215,22 +218,19 @@ class RunningNetwork:
         self, ready: "Callable[[RunningNetwork], None]", over: "set[asyncio.Task[None] | asyncio.Task[bool]]"
     ) -> None:
         try:
-            for site in self.assembly.plan.sites:
-                try:
-                    port = await self._servers[site.site].start(self.host, site.port)
-                except PortInUseError as fault:
-                    raise named(fault, site.site, self.host, self.paths) from None
-                self.urls[site.site] = f"https://{_in_url(*self.host_names, self.host)}:{port}"
-            ports = tuple(NodePort(name, int(url.rpartition(":")[2])) for name, url in self.urls.items())
+            handlers = self.assembly.handlers
+            sites = [(site.site, site.port, handlers[site.site]) for site in self.assembly.plan.sites]
+            await self.servers.replace(await self.servers.begin(sites, self.description, self.pki))
+            in_force.keep(self.paths, self.description)
             await self._socket.open(self.paths)
-            write_run(self.paths, RunRecord(os.getpid(), ports))
+            self._write_run()
             if self._failure is None:
                 ready(self)
             await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.feed.close(f"network {self.description.name} goes down")
             grace_s = GRACE_S if self._failure is None else AT_ONCE_S
-            await asyncio.gather(*(server.stop(grace_s) for server in self._servers.values()))
+            await self.servers.stop(grace_s)
 
     def _close(self) -> None:
         reached = msgspec.structs.replace(self._origin, reached_ps=self.assembly.queue.now)
@@ -250,6 +250,8 @@ class RunningNetwork:
         try:
             if isinstance(request, AskReload):
                 return self._reload()
+            if isinstance(request, AskApply):
+                return await self._applying.answer(request)
             answer = await self.desk.answer(request)
             if isinstance(answer, FaultsView):
                 self.feed.heard_faults(answer.faults)
@@ -268,19 +270,21 @@ async def run(
     host: str = LOOPBACK,
     log_events: bool = False,
     certificates: Certificates = DEMO,
+    overlay: Overlay = as_it_is,
     ready: Callable[[RunningNetwork], None],
     stop: asyncio.Event,
 ) -> None:
     """Bring a network up, call `ready` once it serves, and take it down when `stop` is set.
 
-    KMEs listen on `host`; the event log is kept if `log_events`. Raises QstrataError alone: InputError,
+    KMEs listen on `host`; the event log is kept if `log_events`. `overlay` is laid over each description that
+    is applied, as it has been over this one. Raises QstrataError alone: InputError,
     EnvironmentFaultError (state folder, port), SealedError, StoreFaultError when a durable write failed, and
     InternalError for anything else, whose detail is in `data/crash.log`.
     """
     prepare(paths)
     with hold(paths), CrashLog(paths.data / "crash.log") as crash:
         try:
-            network = RunningNetwork(description, paths, host, log_events, crash, certificates)
+            network = RunningNetwork(description, paths, host, log_events, crash, certificates, overlay)
             await network.run(ready, stop)
         except StoreFaultError:
             raise
@@ -331,13 +335,3 @@ def _make_pki(
     if wanted.ca is not None:
         raise InputError("a CA of your own needs certificates of your own: give their folder with --cert-dir")
     return ensure_pki(paths.pki, description.domain, kmes, saes, now_epoch_s, hosts=hosts)
-
-
-def _certified(host: str) -> tuple[str, ...]:
-    """Return the address to certify of one to listen at: none for all addresses at once."""
-    return () if host in _EVERYWHERE else (host,)
-
-
-def _in_url(host: str, *others: str) -> str:
-    host = _EVERYWHERE.get(host, host)
-    return f"[{host}]" if ":" in host else host
