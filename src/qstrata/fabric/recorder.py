@@ -53,6 +53,8 @@ class Recorder:
     ) -> None:
         """Write a `Carried` entry, of which `prefix` holds the first part."""
         self._sequence = sequence = self._sequence + 1
+        if self._idle:
+            return
         lines = self._lines
         lines.append((now, sequence, prefix, due_ps, outcome, ids))
         if len(lines) >= _CHUNK:
@@ -61,6 +63,8 @@ class Recorder:
     def note(self, entry: LogEntry, now: int) -> None:
         """Write an entry."""
         self._sequence = sequence = self._sequence + 1
+        if self._idle:
+            return
         tag = entry.__struct_config__.tag
         self._lines.append((now, sequence, tag, *msgspec.structs.astuple(entry)))
         if len(self._lines) >= _CHUNK:
@@ -68,6 +72,9 @@ class Recorder:
 
     def durable(self, node: str, changes: Sequence[Put | Drop], now: int) -> None:
         """Write a `Durable` entry for every row that has become durable at a node."""
+        if self._idle:
+            self._sequence += len(changes)
+            return
         lines, sequence = self._lines, self._sequence
         for change in changes:
             sequence += 1
@@ -104,12 +111,11 @@ class Recorder:
     def _encode(self) -> None:
         if not self._lines:
             return
-        if not self._idle:
-            data = self._encoder.encode_lines(self._lines)
-            if self._hash is not None:
-                self._hash.update(data)
-            if self._file is not None:
-                self._file.write(data)
-            if self._list is not None:
-                self._list.extend(data.splitlines())
+        data = self._encoder.encode_lines(self._lines)
+        if self._hash is not None:
+            self._hash.update(data)
+        if self._file is not None:
+            self._file.write(data)
+        if self._list is not None:
+            self._list.extend(data.splitlines())
         self._lines.clear()

@@ -62,8 +62,9 @@ class RealTimePacer:
         if not rate > 0:
             raise InputError(f"a pacing rate of {rate} is not possible: it must be above 0")
         self._queue = queue
-        self._rate = Fraction(rate).limit_denominator(1_000_000)
-        self._slice_ps = int(_SLICE_PS * self._rate)
+        exact = Fraction(rate).limit_denominator(1_000_000)
+        self._times, self._over_times = exact.numerator, exact.denominator
+        self._slice_ps = int(_SLICE_PS * exact)
         self._clock = clock
         self._start_ns: int | None = None
         self._start_ps = 0
@@ -73,6 +74,7 @@ class RealTimePacer:
         self._thread = 0
         self._stop: asyncio.Event | None = None
         self._timer: asyncio.Handle | None = None
+        self._armed_ps = 0
         self._running = False
         self._over = False
         self._failure: Exception | None = None
@@ -83,7 +85,7 @@ class RealTimePacer:
             self._start_ns = self._clock()
             self._start_ps = self._queue.now
         elapsed_ps = (self._clock() - self._start_ns) * _PS_PER_NS
-        return self._start_ps + elapsed_ps * self._rate.numerator // self._rate.denominator
+        return self._start_ps + elapsed_ps * self._times // self._over_times
 
     def post(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call `function(*arguments)` on the pacer's thread, at the clock's instant; from any thread.
@@ -161,7 +163,7 @@ class RealTimePacer:
         histogram = self._topics.get(topic)
         if histogram is None:
             histogram = self._topics[topic] = _Histogram()
-        histogram.add(late_ps * self._rate.denominator // self._rate.numerator)
+        histogram.add(late_ps * self._over_times // self._times)
 
     def _turn(self) -> None:
         if self._running or self._failure is not None or self._stop is None or self._stop.is_set():
@@ -177,17 +179,23 @@ class RealTimePacer:
             self._running = False
         self._arm()
 
+    def _fired(self) -> None:
+        self._timer = None
+        self._turn()
+
     def _arm(self) -> None:
-        self._disarm()
         if self._loop is None:
             return
-        due_ps = self._queue.next_due()
-        if self._inbox:
-            self._timer = self._loop.call_soon(self._turn)
-        elif due_ps is not None:
-            wait_ps = (due_ps - self.clock_ps()) * self._rate.denominator // self._rate.numerator
+        due_ps = self._queue.now if self._inbox else self._queue.next_due()
+        if due_ps is None:
+            self._disarm()
+        elif self._timer is None or due_ps < self._armed_ps:
+            # A timer that fires too soon arms the next one: cheaper than a new one after every turn.
+            self._disarm()
+            self._armed_ps = due_ps
+            wait_ps = (due_ps - self.clock_ps()) * self._over_times // self._times
             wait_s = min(max(wait_ps, 0) / PS_PER_S, _LONGEST_SLEEP_S)
-            self._timer = self._loop.call_later(wait_s, self._turn)
+            self._timer = self._loop.call_later(wait_s, self._fired)
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -82,7 +82,12 @@ class RunningNetwork:
         self._recorder = open_log(paths.events if log_events else None)
         self._flush = self._recorder.flush if log_events else None
         self._finished: deque[Callable[[], None]] = deque()
-        self.store = SqliteStore(paths.ledger, FileKeyProvider(paths.sealing_key), self._store_failed)
+        self.store = SqliteStore(
+            paths.ledger,
+            FileKeyProvider(paths.sealing_key),
+            self._store_failed,
+            wake=self._loop.call_soon,
+        )
         self.pacer: RealTimePacer
         try:
             self.assembly = self._assemble()

@@ -40,6 +40,9 @@ class SqliteStore:
 
     Raises EnvironmentFaultError where the file is in use, damaged or newer than this version, and
     SealedError where the provider's key does not open it. `vfs` names an SQLite VFS.
+
+    `wake(function)` has `function()` called when the caller's turn is over, so that what is committed in one
+    turn goes into one transaction; without it the writer is woken by each commit.
     """
 
     def __init__(
@@ -48,11 +51,13 @@ class SqliteStore:
         provider: KeyProvider,
         on_fault: Callable[[StoreFaultError], None],
         *,
+        wake: Callable[[Callable[[], None]], object] | None = None,
         queue_limit: int = QUEUE_LIMIT,
         vfs: str | None = None,
     ) -> None:
         self._path = path
         self._on_fault = on_fault
+        self._wake = wake
         self._queue_limit = queue_limit
         self._queue: deque[_Commit | _Load] = deque()
         self._ready = threading.Condition()
@@ -111,6 +116,13 @@ class SqliteStore:
                     "lower the load, or put it on a faster disk"
                 )
             self._queue.append(item)
+            if self._wake is None or isinstance(item, _Load):
+                self._ready.notify()
+            elif len(self._queue) == 1:
+                self._wake(self._notify)
+
+    def _notify(self) -> None:
+        with self._ready:
             self._ready.notify()
 
     def _take(self) -> deque[_Commit | _Load]:

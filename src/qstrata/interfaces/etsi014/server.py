@@ -67,6 +67,7 @@ class Etsi014Server:
         self._gate = Gate(bounds or Bounds(), identify)
         self._web: web.Server | None = None
         self._listener: Listener | None = None
+        self._backstop = _Backstop()
         self._written = (Written(kept=False), Written(kept=True))
 
     @property
@@ -162,11 +163,7 @@ class Etsi014Server:
         self._submit(partial(self._handler.serve, wanted, connection.identity, partial(_settle, future)))
         if future.done():
             return future.result()
-        try:
-            async with asyncio.timeout(ANSWER_BACKSTOP_S):
-                return await future
-        except TimeoutError:
-            return error_answer(503, "the KME did not answer: ask again later")
+        return await self._backstop.wait(future)
 
 
 def _make_request(
@@ -195,9 +192,42 @@ async def _read_body(request: web.BaseRequest, within_s: float) -> bytes:
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if request.content.is_eof():
-        return await request.read()
+        body = request.content.read_nowait()
+        if len(body) > MAX_BODY_BYTES:
+            raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES)
+        return body
     async with asyncio.timeout(within_s):
         return await request.read()
+
+
+class _Backstop:
+    """Give up answers that have been waited for ANSWER_BACKSTOP_S, with one timer for all of them."""
+
+    def __init__(self) -> None:
+        self._due_s: dict[asyncio.Future[HttpAnswer], float] = {}
+        self._armed = False
+
+    async def wait(self, future: asyncio.Future[HttpAnswer]) -> HttpAnswer:
+        """Return the answer, or that there is none."""
+        loop = asyncio.get_running_loop()
+        self._due_s[future] = due_s = loop.time() + ANSWER_BACKSTOP_S
+        if not self._armed:
+            self._armed = True
+            loop.call_at(due_s, self._sweep, loop)
+        try:
+            return await future
+        finally:
+            del self._due_s[future]
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        # All wait equally long, so the first that is not due yet ends the sweep.
+        for future, due_s in self._due_s.items():
+            if due_s > loop.time():
+                loop.call_at(due_s, self._sweep, loop)
+                return
+            if not future.done():
+                future.set_result(error_answer(503, "the KME did not answer: ask again later"))
+        self._armed = False
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> EnvironmentFaultError:
