@@ -26,6 +26,9 @@ CLICK_RATE = "click rate"
 BASIS_SHARE = "clicks in Z"
 DOUBLE_CLICKS = "double clicks"
 INSTRUMENTS = (QBER_Z, QBER_X, DECOY_RATIO, VACUUM_YIELD, CLICK_RATE, BASIS_SHARE, DOUBLE_CLICKS)
+_RATE = INSTRUMENTS.index(CLICK_RATE)
+_RATE_TOLD = 3.0
+"""Above this deviance of the click rate the loss is taken from it."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -43,26 +46,66 @@ class Reading(msgspec.Struct, frozen=True):
         return min(1.0, 2.0 * math.exp(-self.deviance))
 
 
-def readings(counts: Counts, commissioned: LinkParameters) -> tuple[Reading, ...]:
-    """Return what every instrument says of a block; one that saw no trial says nothing.
+class Instruments:
+    """Judge the counts of one link, which is known as it was commissioned; attacks in it are ignored.
 
-    `commissioned` is the link as control knows it; attacks in it are ignored.
+    The click rate is held against the commissioned link, all else against that link at the loss which the
+    click rate tells of: light that is lost changes error rates, and is no attack by itself.
     """
-    expected = expected_counts(unattacked(commissioned), float(counts.pulses))
-    return tuple(
-        Reading(name, trials, hits / trials, share, trials * _divergence(hits / trials, share))
-        for (name, trials, hits), share in zip(_trials(counts), _shares(expected), strict=True)
-        if trials
-    )
+
+    def __init__(self, commissioned: LinkParameters) -> None:
+        self.link = unattacked(commissioned)
+        self._shares = _shares_of(self.link)
+
+    def readings(self, counts: Counts | ExpectedCounts) -> tuple[Reading, ...]:
+        """Return what every instrument says of a block; one that saw no trial says nothing."""
+        trials = tuple(_trials(counts))
+        shares = self._shares
+        rate = self._reading(trials[_RATE], shares[_RATE])
+        if rate.deviance > _RATE_TOLD:
+            shares = _shares_of(self._at_the_loss_of(rate.observed))
+        return tuple(
+            rate if index == _RATE else self._reading(row, shares[index])
+            for index, row in enumerate(trials)
+            if row[1]
+        )
+
+    def findings(self, counts: Counts, false_alarm: float = FALSE_ALARM) -> tuple[Reading, ...]:
+        """Return the readings that an honest link gives no more often than `false_alarm`, worst first."""
+        limit = math.log(2.0 / false_alarm)
+        found = [reading for reading in self.readings(counts) if reading.deviance >= limit]
+        return tuple(sorted(found, key=lambda reading: -reading.deviance))
+
+    @staticmethod
+    def _reading(row: tuple[str, float, float], share: float) -> Reading:
+        name, trials, hits = row
+        observed = hits / trials if trials else 0.0
+        return Reading(name, trials, observed, share, trials * _divergence(observed, share))
+
+    def _at_the_loss_of(self, rate: float) -> LinkParameters:
+        """Return the link at the loss at which it clicks so often: by halving; no light for the rarest."""
+        low, high = -60.0, 200.0
+        if rate <= _rate_of(msgspec.structs.replace(self.link, loss_db=math.inf)):
+            return msgspec.structs.replace(self.link, loss_db=math.inf)
+        for _ in range(30):
+            middle = (low + high) / 2.0
+            if _rate_of(msgspec.structs.replace(self.link, loss_db=middle)) > rate:
+                low = middle
+            else:
+                high = middle
+        return msgspec.structs.replace(self.link, loss_db=(low + high) / 2.0)
+
+
+def readings(counts: Counts, commissioned: LinkParameters) -> tuple[Reading, ...]:
+    """Return what every instrument says of one block, as `Instruments` does."""
+    return Instruments(commissioned).readings(counts)
 
 
 def findings(
     counts: Counts, commissioned: LinkParameters, false_alarm: float = FALSE_ALARM
 ) -> tuple[Reading, ...]:
-    """Return the readings that no link without attacks gives more often than `false_alarm`, worst first."""
-    limit = math.log(2.0 / false_alarm)
-    found = [reading for reading in readings(counts, commissioned) if reading.deviance >= limit]
-    return tuple(sorted(found, key=lambda reading: -reading.deviance))
+    """Return the findings of one block, as `Instruments` does."""
+    return Instruments(commissioned).findings(counts, false_alarm)
 
 
 def power(
@@ -70,12 +113,11 @@ def power(
 ) -> dict[str, float]:
     """Return how probable it is that each instrument raises an alarm on one block under an attack."""
     limit = math.log(2.0 / false_alarm)
-    clean = expected_counts(unattacked(commissioned), pulses)
+    instruments = Instruments(commissioned)
     truth = expected_counts(attacked, pulses)
+    expected = (reading.expected for reading in instruments.readings(truth))
     powers = {}
-    for (name, trials, mean), share in zip(_trials(truth), _shares(clean), strict=True):
-        if not trials:
-            continue
+    for (name, trials, mean), share in zip((row for row in _trials(truth) if row[1]), expected, strict=True):
         low, high = _limits(trials, share, limit)
         spread = math.sqrt(mean * (1.0 - mean / trials))
         powers[name] = _tail(low + 0.5, mean, spread) + 1.0 - _tail(high - 0.5, mean, spread)
@@ -89,14 +131,20 @@ def _trials(counts: Counts | ExpectedCounts) -> Iterator[tuple[str, float, float
     yield QBER_Z, sum(n[0]), sum(m[0])
     yield QBER_X, sum(n[1]), sum(m[1])
     yield DECOY_RATIO, signal + weak, weak
-    yield VACUUM_YIELD, counts.sent[2], n[0][2] + n[1][2]
+    # Devices that have not compared bases yet know of no clicks by intensity.
+    yield VACUUM_YIELD, counts.sent[2] if signal + weak else 0, n[0][2] + n[1][2]
     yield CLICK_RATE, sum(counts.sent), counts.detections
     yield BASIS_SHARE, counts.detections, counts.clicks_z
     yield DOUBLE_CLICKS, sum(counts.sent), counts.double_clicks
 
 
-def _shares(expected: ExpectedCounts) -> Iterator[float]:
-    return (hits / trials if trials else 0.0 for _, trials, hits in _trials(expected))
+def _shares_of(link: LinkParameters) -> tuple[float, ...]:
+    expected = expected_counts(link, 1.0)
+    return tuple(hits / trials if trials else 0.0 for _, trials, hits in _trials(expected))
+
+
+def _rate_of(link: LinkParameters) -> float:
+    return expected_counts(link, 1.0).detections
 
 
 def _divergence(observed: float, expected: float) -> float:

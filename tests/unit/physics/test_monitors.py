@@ -116,3 +116,24 @@ def test_what_the_commissioned_link_cannot_do_is_seen_at_once():
     silent = msgspec.structs.replace(LINK, y0=0.0, vacuum_intensity=0.0)
     counts = block(LINK, seed=3)
     assert findings(counts, silent)[0].deviance == math.inf
+
+
+@pytest.mark.parametrize("extra_db", [0.5, 3.0, 10.0, math.inf])
+def test_light_that_is_lost_is_told_by_the_click_rate_alone(extra_db: float):
+    dimmer = msgspec.structs.replace(LINK, loss_db=LINK.loss_db + extra_db)
+    for seed in range(20):
+        found = findings(block(dimmer, seed), LINK)
+        assert [reading.instrument for reading in found] == ["click rate"]
+        assert found[0].observed < found[0].expected
+
+
+def test_an_attack_shows_under_a_loss_that_is_new_too():
+    link = msgspec.structs.replace(LINK, loss_db=LINK.loss_db + 3.0, intercept_resend_share=0.1)
+    assert "error rate in Z" in [reading.instrument for reading in findings(block(link, 1), LINK)]
+
+
+def test_devices_that_have_not_compared_bases_are_judged_by_what_they_count():
+    counts = msgspec.structs.replace(block(LINK, 1), n=((0, 0, 0), (0, 0, 0)), m=((0, 0, 0), (0, 0, 0)))
+    names = [reading.instrument for reading in readings(counts, LINK)]
+    assert names == ["click rate", "clicks in Z", "double clicks"]
+    assert findings(counts, LINK) == ()
