@@ -217,7 +217,7 @@ def test_every_block_runs_as_it_is_printed(page: str, home: Path) -> None:
     needs(page)
     clone, venv = home / "clone", Path(sys.prefix)
     clone.mkdir()
-    for name in ("Makefile", "pyproject.toml", "requirements"):
+    for name in ("Makefile", "examples", "pyproject.toml", "requirements"):
         (clone / name).symlink_to(ROOT / name)
     (clone / ".venv").mkdir()
     for entry in venv.iterdir():

@@ -143,6 +143,8 @@ def _amount(fault: Fault) -> str:
     match fault.kind:
         case "loss":
             return f"{fault.amount:g} dB"
+        case "kme-late":
+            return f"{fault.amount:g} s"
         case "raman":
             return f"{fault.amount:g} clicks/s"
         case "intercept-resend" | "photon-number-splitting" | "blinding" | "tap":
