@@ -205,8 +205,8 @@ def _known_bits(mine: session.Session) -> bytes:
     return next((key.bits.reveal() for key in ready if key.bits is not None), b"")
 
 
-def _tell_telemetry(original: Any, mine: Any, counted: Any) -> Any:
-    return msgspec.structs.replace(original(mine, counted), refill=_known_bits(mine).hex())
+def _tell_telemetry(original: Any, mine: Any) -> Any:
+    return msgspec.structs.replace(original(mine), refill=_known_bits(mine).hex())
 
 
 def _tell_control(original: Any, self: Any, mine: Any, now: int) -> Effects:

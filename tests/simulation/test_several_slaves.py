@@ -98,12 +98,10 @@ def _copies_otherwise(original: Any, self: Any, mine: Any) -> Any:
 
 
 def _do_not_wait(original: Any, self: Any, transfer: Any, now: int) -> Any:
-    if self._missing is None:
+    if not self._missing:
         return []
-    self._missing = {transfer.header.transfer: None}
-    effects = original(self, transfer, now)
-    self._missing = None
-    return effects
+    self._missing = {transfer.header.transfer: transfer}
+    return original(self, transfer, now)
 
 
 def _finish_once_more(original: Any, self: Any, key: Any, state: Any, delivered_to: Any) -> Any:

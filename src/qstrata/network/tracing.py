@@ -65,9 +65,9 @@ def trace_view(
     negotiations: tuple[NegotiationTrace, ...] = (),
 ) -> TraceView:
     """Join what KMEs know of keys with what relays know of their transfers."""
-    ends: dict[str, list[KeyTrace]] = {}
+    ends: dict[tuple[str, str], list[KeyTrace]] = {}
     for key in keys:
-        ends.setdefault(key.key_id, []).append(key)
+        ends.setdefault((key.key_id, key.session), []).append(key)
     stories = tuple(_story(found, legs, anchor) for found in ends.values())
     return TraceView(wanted=wanted, stories=stories, negotiations=negotiations)
 

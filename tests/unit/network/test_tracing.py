@@ -19,10 +19,16 @@ KEY_ID = "4cbfcf62-ceb4-42ca-9852-d3fba79d484a"
 ANCHOR = EpochAnchor(1_800_000_000)
 
 
-def key(key_id: str = KEY_ID, site: str = "quintin", transfer: str = "t1", until_s: int = 60) -> KeyTrace:
+def key(
+    key_id: str = KEY_ID,
+    site: str = "quintin",
+    transfer: str = "t1",
+    until_s: int = 60,
+    session: str = "s",
+) -> KeyTrace:
     return KeyTrace(
         key_id=key_id,
-        session="s",
+        session=session,
         unit=UNIT,
         site=site,
         own=site == "quintin",
@@ -86,6 +92,16 @@ def test_hops_stand_in_the_order_of_the_path() -> None:
     assert [hop.site for hop in story.hops] == ["a", "b", "c"]
     assert [(end.site, end.own) for end in story.ends] == [("quintin", True), ("aquiles", False)]
     assert story.valid_until == "2027-01-15T08:01:00Z"
+
+
+def test_copies_of_a_key_for_several_slaves_have_a_story_each() -> None:
+    legs = {"t1": [leg("a", outgoing="a-b")], "t2": [leg("a", outgoing="a-c")]}
+    keys = [key(), key(session="z", transfer="t2"), key(site="aquiles"), key(site="quijote", session="z")]
+    stories = trace_view(KEY_ID, keys, legs, ANCHOR).stories
+    assert [(s.session, s.transfer, [end.site for end in s.ends]) for s in stories] == [
+        ("s", "t1", ["quintin", "aquiles"]),
+        ("z", "t2", ["quintin", "quijote"]),
+    ]
 
 
 def test_a_lost_leg_does_not_hide_the_others() -> None:

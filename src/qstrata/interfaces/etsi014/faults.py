@@ -135,6 +135,8 @@ class FaultShim(Etsi014Handler):
     def serve(self, wanted: Wanted, identity: str, respond: Respond, now: int) -> None:
         """Serve what has been read, through the faults that stand."""
         faults = self._faults.at(self._site, identity, wanted.peer)
+        for slave in wanted.also if type(wanted) is GetKey else ():
+            faults = {**faults, **self._faults.at(self._site, identity, slave)}
         if not faults:
             super().serve(wanted, identity, respond, now)
             return

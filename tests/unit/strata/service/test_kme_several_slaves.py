@@ -146,7 +146,7 @@ def test_relay_that_refuses_one_copy_refuses_the_request(shared: Rig) -> None:
 def test_copies_without_an_answer_are_void_at_their_deadline(shared: Rig) -> None:
     ask(shared, DAVE)
     one, _ = shared.relay.take(TransferRequest)
-    shared.run(KmeFigures().transfer_timeout_ps / PS_PER_S + 1)
+    shared.run(KmeFigures().order_timeout_ps / PS_PER_S + 0.1)
     assert "deadline" in refusal(shared).message
     assert not live(shared, one.header.key_ids)
     assert balanced(shared)

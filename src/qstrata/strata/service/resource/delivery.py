@@ -23,6 +23,8 @@ from qstrata.fabric.messages.delivery import (
     PairStatus,
     RequestRefused,
 )
+from qstrata.planes.admission import NotRoutableRefusal, outside
+from qstrata.planes.names import is_of
 from qstrata.planes.places import kme_name
 from qstrata.store.records import KeyRecord, KeyState
 from qstrata.strata.service.resource.keystore import KeyStore, KmeFigures, committed
@@ -192,13 +194,19 @@ class Delivery:
             return Fault.UNAVAILABLE, "this KME has not been configured yet: ask again in a moment"
         entry = self._store.saes.get(sae)
         if entry is None or entry.site != self._store.site:
-            return Fault.UNAUTHORIZED, "this SAE is not registered at this KME"
+            strange = "" if is_of(self._store.address.domain, sae) else ": it is of another domain"
+            return Fault.UNAUTHORIZED, f"this SAE is not registered at this KME{strange}"
         return None
 
     def _not_allowed(self, sae: str, peer: str) -> tuple[Fault, str] | None:
         unknown = self._unknown(sae)
         if unknown is not None:
             return unknown
+        domain = self._store.address.domain
+        if not is_of(domain, peer):
+            refused = outside(domain, peer, not self._store.saes[sae].routable)
+            fault = Fault.UNAUTHORIZED if isinstance(refused, NotRoutableRefusal) else Fault.BAD_REQUEST
+            return fault, refused.reason
         if peer not in self._store.saes:
             return Fault.BAD_REQUEST, "the other SAE is not known"
         if peer not in self._store.saes[sae].peers:
@@ -207,11 +215,11 @@ class Delivery:
 
     def _wrong_slaves(self, message: EncKeys) -> tuple[Fault, str] | None:
         for slave in (message.peer, *message.also):
-            refusal = self._not_allowed(message.sae, slave) if slave != message.sae else None
+            if slave == message.sae and slave in message.also:
+                return Fault.BAD_REQUEST, "the SAE that asks is no additional slave SAE of its own"
+            refusal = self._not_allowed(message.sae, slave)
             if refusal is not None:
                 return refusal
-        if message.sae in message.also:
-            return Fault.BAD_REQUEST, "the SAE that asks is no additional slave SAE of its own"
         slaves, most = frozenset((message.peer, *message.also)), self._store.figures.sae_ids_max
         if len(slaves) <= len(message.also) or len(message.also) > most:
             return Fault.BAD_REQUEST, f"there shall be at most {most} additional slave SAEs, each named once"

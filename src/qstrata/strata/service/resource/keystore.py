@@ -30,7 +30,8 @@ class KmeFigures(msgspec.Struct, frozen=True):
 
     A batch starts when `batch_keys_min` or half of the depth is missing, or anything at all `top_up_ps` after
     the last. A failed one has cost link key: the next rests, `retry_ps` doubled by each failure, at most
-    `rest_max_ps`; it has `probe_keys` at most and goes alone.
+    `rest_max_ps`; it has `probe_keys` at most and goes alone. What an SAE waits for is given up after
+    `order_timeout_ps`, before its interface gives up.
     A session lives at most `session_life_max_s` and is made at most `session_rate_max_keys_per_s`, None: as
     negotiated; without `transit` the sessions of other sites may not pass.
     """
@@ -40,6 +41,7 @@ class KmeFigures(msgspec.Struct, frozen=True):
     probe_keys: int = 8
     top_up_ps: int = 10 * PS_PER_S
     transfer_timeout_ps: int = 5 * PS_PER_S
+    order_timeout_ps: int = 4 * PS_PER_S
     retry_ps: int = PS_PER_S // 2
     rest_max_ps: int = 8 * PS_PER_S
     refill_ps: int = 500 * PS_PER_MS

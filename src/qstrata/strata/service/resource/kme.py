@@ -230,14 +230,16 @@ class KmeElement(Element):
         return [Send(self._controller, SessionsReport(self.address.site, held)), hello]
 
     def _trace(self, message: TraceKey, sender: Address, now: int) -> Effects:
-        session = self.store.sessions.get(message.wanted) or self.store.session_of.get(message.wanted)
-        keys: list[KeyTrace] = []
-        one = session.find(message.wanted) if session is not None else None
-        if session is not None and one is not None:
-            keys = [self._key_trace(session, one)]
-        elif session is not None:
+        wanted, store = message.wanted, self.store
+        session = store.sessions.get(wanted)
+        if session is not None:
             newest = [*session.ended.values(), *session.keys.values()][-TRACED_MAX:]
             keys = [self._key_trace(session, key) for key in newest]
+        else:
+            session = store.session_of.get(wanted)
+            holders = [*([session] if session is not None else []), *store.copies.get(wanted, ())]
+            copies = [(holder, holder.find(wanted)) for holder in holders]
+            keys = [self._key_trace(holder, key) for holder, key in copies if key is not None]
         unit = session.record.session if session is not None else message.wanted
         negotiations = self._negotiation.traces(unit)
         answer = KeyTraced(message.request, self.address.site, tuple(keys), negotiations)

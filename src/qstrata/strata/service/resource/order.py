@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from qstrata.core.address import Address
-from qstrata.core.effects import Drop, Effect, Effects, Put, Send
+from qstrata.core.effects import Drop, Effect, Effects, Put, Send, Timer
 from qstrata.core.secrets import KeyMaterial
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.delivery import EncKeys, Fault, RequestRefused
@@ -48,7 +48,7 @@ class Order:
         self._far = [session for session in sessions if not session.is_local]
         self._drawn: Sequence[KeyRecord] = ()
         self._transfers: dict[str, Transfer] = {}
-        self._missing: dict[str, None] = {}
+        self._missing: dict[str, Transfer] = {}
 
     def start(self, now: int) -> Effects:
         """Have the keys placed where this KME does not serve the slave; refuse what cannot be done at all."""
@@ -70,9 +70,9 @@ class Order:
             size_bits = self._request.size_bits
             transfer, asked = self._refill.send(session, self._copies(session), size_bits, now, self)
             self._transfers[session.record.session] = transfer
-            self._missing[transfer.header.transfer] = None
+            self._missing[transfer.header.transfer] = transfer
             effects += asked
-        return effects
+        return [*effects, Timer(now + self._store.figures.order_timeout_ps, self._overdue)]
 
     def placed(self, transfer: Transfer, now: int) -> Effects:
         """Hand the keys out once every KME has acknowledged its copy."""
@@ -82,6 +82,10 @@ class Order:
     def failed(self, transfer: Transfer, reason: str, now: int) -> Effects:
         """Void the copies in the other sessions, and tell the SAE that waits."""
         return self._give_up(f"the keys were not relayed: {reason}", transfer.session, now)
+
+    def _overdue(self, now: int) -> Effects:
+        missing = list(self._missing.values())
+        return [effect for transfer in missing for effect in self._refill.overdue(transfer, now)]
 
     def _finish(self, now: int) -> Effects:
         for session in self._sessions:
@@ -106,6 +110,7 @@ class Order:
 
     def _give_up(self, reason: str, session: Session, now: int) -> Effects:
         changes: list[Put | Drop] = []
+        self._missing = {}
         for transfer in self._transfers.values():
             self._refill.withdraw(transfer)
             batch = transfer.session.batches.get(transfer.header.sequence)

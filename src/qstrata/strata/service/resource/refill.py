@@ -65,9 +65,7 @@ class Refill:
         if forgotten:
             effects.append(Commit(tuple(forgotten)))
         for transfer in [tr for tr in self._transfers.values() if tr.deadline_ps <= now]:
-            # One that fails may withdraw others, for which the same SAE waits.
-            if self._transfers.pop(transfer.header.transfer, None) is not None:
-                effects += self._fail(transfer, "no answer by the deadline", now)
+            effects += self.overdue(transfer, now)
         for transfer in self._next_refused():
             if transfer.retry_ps <= now:
                 del self._refused[transfer.header.transfer]
@@ -186,6 +184,8 @@ class Refill:
     ) -> tuple[Transfer, Effects]:
         """Reserve keys as the session's next batch, and have it relayed; credit is the caller's matter."""
         record, credit, store = session.record, session.credit, self._store
+        figures = store.figures
+        timeout_ps = figures.transfer_timeout_ps if waiting is None else figures.order_timeout_ps
         session.started_ps = now
         sequence = session.mark.next_sequence
         changes = session.reserve(keys)
@@ -199,7 +199,7 @@ class Refill:
             key_ids=tuple(key.key_id for key in keys),
             size_bits=size_bits,
             valid_until_ps=record.valid_until_ps,
-            deadline_ps=now + store.figures.transfer_timeout_ps,
+            deadline_ps=now + timeout_ps,
             void=tuple(session.void)[:VOIDS_PER_TRANSFER],
             shared=any(key.shared for key in keys),
         )
@@ -208,6 +208,12 @@ class Refill:
         self._transfers[header.transfer] = transfer
         ask = self._ask(transfer)
         return transfer, [*notes, Commit((*changes, *store.prune(session)), lambda now: ask)]
+
+    def overdue(self, transfer: Transfer, now: int) -> Effects:
+        """Give a batch up that has no answer, unless it has been withdrawn."""
+        if self._transfers.pop(transfer.header.transfer, None) is None:
+            return []
+        return self._fail(transfer, "no answer by the deadline", now)
 
     def withdraw(self, transfer: Transfer) -> None:
         """Let a batch go that nobody waits for any more: an answer to it is not heard."""
