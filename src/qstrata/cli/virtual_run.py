@@ -46,7 +46,7 @@ def run_virtual(
     begun = time.perf_counter()
     simulation = Simulation(description, chosen, log=events)
     simulation.start_demands()
-    with progress(description.name, duration_ps) as told:
+    with contextlib.closing(simulation), progress(description.name, duration_ps) as told:
         for index in range(1, _SLICES + 1):
             simulation.run_until(duration_ps * index // _SLICES)
             told(simulation.queue.now)

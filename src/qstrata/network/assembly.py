@@ -21,9 +21,10 @@ from qstrata.interfaces.etsi014.face import ApplicationFace
 from qstrata.interfaces.etsi014.faults import AnswerFaults, FaultShim
 from qstrata.interfaces.etsi014.types import Limits
 from qstrata.kernel.element import Element
-from qstrata.kernel.host import CommitExecutor, Host
+from qstrata.kernel.host import CommitExecutor, Host, JobExecutor, no_jobs
 from qstrata.kernel.queue import EventQueue
 from qstrata.network import description
+from qstrata.network.engines import find_engine
 from qstrata.network.operator import Callback, OperatorElement
 from qstrata.network.plan import OUTSIDE_NODE, WORLD_NODE, AgentSpec, NetworkPlan, SiteSpec, face, twin_plan
 from qstrata.planes import places
@@ -64,6 +65,7 @@ class Assembly:
         start_ps: int = 0,
         mischief: Mischief | None = None,
         checked: bool = False,
+        jobs: Callable[[EventQueue], JobExecutor] = lambda queue: no_jobs,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -87,6 +89,7 @@ class Assembly:
             note=recorder.note,
             set_bearer=lambda effect, now: self.bearers.apply(effect),
             durable=recorder.durable,
+            job=jobs(self.queue),
         )
         self.answer_faults = AnswerFaults([site.site for site in plan.sites] if plan.directory.lab else [])
         self.handlers = {site.site: self.make_handler(site.site) for site in plan.sites}
@@ -182,7 +185,7 @@ class Assembly:
         addresses = [plan.lab, *(monitor.device for monitor in plan.monitors)]
         addresses += [end.device for link in plan.links for end in link.ends]
         ports = {address: self.fabric.port(address) for address in addresses}
-        self.spawn(WORLD_NODE, Twin(plan, ports), addresses)
+        self.spawn(WORLD_NODE, Twin(plan, ports, engines=find_engine), addresses)
 
     def make_site(self, site: SiteSpec, records: Sequence[Record]) -> None:
         """Make the elements of a site from its durable rows."""

@@ -21,6 +21,9 @@ from qstrata.network.tables import (
     Demand,
     DeviceFigures,
     Ends,
+    EngineKeyBits,
+    EngineLimit,
+    EngineName,
     InitialKeyBits,
     LengthKm,
     Limits,
@@ -131,6 +134,9 @@ class LinkFigures(Table, frozen=True, kw_only=True):
     ] = DeviceFigures()
     block_s: BlockSeconds = 60
     initial_key_bits: InitialKeyBits = 0
+    engine: EngineName = "native"
+    engine_key_bits: EngineKeyBits = 256
+    engine_limit_s: EngineLimit = 300.0
 
 
 class Link(LinkFigures, frozen=True, kw_only=True):

@@ -22,6 +22,9 @@ from qstrata.network.tables import (
     BlockSeconds,
     DeviceFigures,
     Ends,
+    EngineKeyBits,
+    EngineLimit,
+    EngineName,
     InitialKeyBits,
     KeysPerRequest,
     LargestKey,
@@ -95,6 +98,9 @@ class LinkKind(Table, frozen=True, kw_only=True):
     ) = None
     block_s: BlockSeconds | None = None
     initial_key_bits: InitialKeyBits | None = None
+    engine: EngineName | None = None
+    engine_key_bits: EngineKeyBits | None = None
+    engine_limit_s: EngineLimit | None = None
 
 
 class LinkEntry(LinkKind, frozen=True, kw_only=True):

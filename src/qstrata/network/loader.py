@@ -8,6 +8,7 @@ from msgspec import inspect
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.network.description import Description, checked
 from qstrata.network.document import MAX_FILE_BYTES, DescriptionError, Place, Problem, View, parse
+from qstrata.network.engine_names import check_engines, check_rates, with_paths
 from qstrata.network.entries import NetworkFile, complete
 from qstrata.network.figures import check_figures
 from qstrata.network.meaning import check_references
@@ -41,10 +42,20 @@ def load_text(text: str, source: str) -> Description:
     tree, misspelt = mend(tree, _WANTED)
     data, faults = read(tree, _WANTED)
     root = View(tree)
-    problems = [*misspelt, *faults, *check_references(root), *check_figures(root)]
-    if not problems:
-        return checked(complete(data))
-    raise DescriptionError(source, text, problems)
+    folder = Path(source).parent
+    problems = [
+        *misspelt,
+        *faults,
+        *check_references(root),
+        *check_engines(root, folder),
+        *check_figures(root),
+    ]
+    if problems:
+        raise DescriptionError(source, text, problems)
+    description = checked(with_paths(complete(data), folder))
+    if problems := check_rates(root, description):
+        raise DescriptionError(source, text, problems)
+    return description
 
 
 def text_of(path: Path) -> str:

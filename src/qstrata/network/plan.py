@@ -267,6 +267,9 @@ def twin_plan(plan: NetworkPlan, seed: int | None, newest_blocks: dict[str, int]
                 block_ps=link.block_s * PS_PER_S,
                 initial_key_bits=0 if newest_blocks.get(link.name, -1) >= 0 else link.initial_key_bits,
                 first_block=max(newest_blocks.get(link.name, 0), 0) + 1,
+                engine=link.engine,
+                block_key_bits=link.engine_key_bits,
+                limit_s=link.engine_limit_s,
             )
             for link in links
         ),

@@ -17,7 +17,8 @@ LOADER_ONLY = (
     "and 4 MiB long; no key stands twice in a table.",
     "Numbers are decimal. Text that YAML would read as a number or a truth value is quoted.",
     "The names of nodes are unlike each other, and so are those of SAEs and the ports above 0; `control` is "
-    "no node and `lifecycle` no domain. Every node, SAE, kind and profile that is named exists.",
+    "no node and `lifecycle` no domain. Every node, SAE, kind, profile, engine and script that is "
+    "named exists; links on `sequence` send at most 1000000 pulses a second.",
     "A link joins two different nodes; two nodes have one link; no two links get the same name.",
     "Every link has `channels`, from itself, its kind or `defaults: link`; a channel has a delay or a "
     "length, not both.",

@@ -144,6 +144,7 @@ def main() -> None:
     """Answer requests until standard input ends; what the simulator prints goes to standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    _load()
     for line in sys.stdin:
         begun = time.perf_counter()
         try:

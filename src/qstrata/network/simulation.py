@@ -22,6 +22,7 @@ from qstrata.network.assembly import Assembly
 from qstrata.network.demand import Demand, DemandSpec, start_demands
 from qstrata.network.description import Description
 from qstrata.network.difference import difference
+from qstrata.network.engines import EngineRoom
 from qstrata.network.operator_desk import state_of
 from qstrata.network.plan import make_plan
 from qstrata.network.settling import unsettled
@@ -79,6 +80,7 @@ class Simulation:
         self.description = description
         self.salt = stream(seed, "salt").bytes(32)
         self.recorder = Recorder(log)
+        self.engines = EngineRoom()
         self.assembly = Assembly(
             make_plan(description),
             store or MemoryStore(),
@@ -89,6 +91,7 @@ class Simulation:
             EpochAnchor(VIRTUAL_EPOCH_S),
             mischief=mischief,
             checked=checked,
+            jobs=self.engines.virtual,
         )
         self.queue = self.assembly.queue
         self.history: list[ClientEntry] = []
@@ -110,6 +113,10 @@ class Simulation:
             if known is None or not known.asks(handler):
                 known = VirtualSae(handler, sae.name, self.salt, self.history)
             self.saes[sae.name] = known
+
+    def close(self) -> None:
+        """End the processes of engines; links that run on the native engine alone have none."""
+        self.engines.close()
 
     def start_demands(self) -> None:
         """Let the applications of the description's demands begin."""

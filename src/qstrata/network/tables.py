@@ -104,6 +104,23 @@ InitialKeyBits = Annotated[
         multiple_of=8,
     ),
 ]
+EngineName = Annotated[
+    str,
+    said(
+        "what runs the link: `native`, `script:PATH` from this file, `sequence` (SeQUeNCe), or another",
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]*(:.+)?$",
+        meant="the name of an engine, as `native` or `script:./protocol.py`",
+    ),
+]
+EngineKeyBits = Annotated[
+    int,
+    said(
+        "bits of key that a script is to make for each block", unit="bits", ge=8, le=1_000_000, multiple_of=8
+    ),
+]
+EngineLimit = Annotated[
+    float, said("how long an engine's process may take for a block, by the clock", gt=0, le=86_400, unit="s")
+]
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):

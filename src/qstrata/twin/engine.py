@@ -25,13 +25,20 @@ from qstrata.twin.native import NATIVE, native_engine
 from qstrata.twin.pairs import Pairs
 from qstrata.twin.plan import LinkPlan, MonitorPlan, TwinPlan, check_plan
 
-NATIVE_ALONE: Mapping[str, EngineFactory] = {NATIVE: native_engine}
+
+def native_alone(engine: str) -> EngineFactory:
+    """Return what makes native engines; InputError for another engine."""
+    if engine != NATIVE:
+        raise InputError(f"there is no engine {engine!r} here: {NATIVE}")
+    return native_engine
+
+
 PAIRS = ""
 """The part that holds all memory devices; the other parts are named as their links."""
 
 
 class Twin(Element):
-    """Be the world of a network; `engines` are what its links may run on, by name.
+    """Be the world of a network; `engines` returns what makes the engines of a name.
 
     `ports` maps the address of every device, monitor and the lab to its port. With a seed in the plan all
     draws come from its streams; without one, key bits and the seed of the counts come from `entropy`.
@@ -44,7 +51,7 @@ class Twin(Element):
         plan: TwinPlan,
         ports: Mapping[Address, Binder],
         entropy: RandomSource | None = None,
-        engines: Mapping[str, EngineFactory] = NATIVE_ALONE,
+        engines: Callable[[str], EngineFactory] = native_alone,
     ) -> None:
         super().__init__(plan.lab)
         check_plan(plan)
@@ -122,7 +129,7 @@ class Twin(Element):
             limit_s=plan.limit_s,
             level=plan.level,
         )
-        return KeyLink(plan, self._engines[plan.engine](task), self._ports, self._plan.processing_ps)
+        return KeyLink(plan, self._engines(plan.engine)(task), self._ports, self._plan.processing_ps)
 
     def _make_pairs(self, plan: TwinPlan) -> Part:
         return Pairs(plan.memories, plan.pair_links, self._ports, self._seed())

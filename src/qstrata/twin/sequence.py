@@ -38,7 +38,10 @@ class SequenceRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SequenceAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the worker answers: counts as in `Counts`, and the bits of basis Z at both ends as 0 and 1."""
+    """What the worker answers: counts as in `Counts`, and the bits of basis Z at both ends as 0 and 1.
+
+    `took_s` is what it took by the clock.
+    """
 
     sent: tuple[int, int, int] = (0, 0, 0)
     n: tuple[tuple[int, int, int], tuple[int, int, int]] = ((0, 0, 0), (0, 0, 0))
@@ -47,6 +50,7 @@ class SequenceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     alice: str = ""
     bob: str = ""
     error: str = ""
+    took_s: float = 0.0
 
 
 class SequenceWork(Work, frozen=True, kw_only=True):

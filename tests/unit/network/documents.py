@@ -176,7 +176,7 @@ class Documents:
             case "object":
                 return {self.name(): self.value(node["additionalProperties"], key) for _ in range(2)}
             case "string":
-                return "gys-100mhz" if key == "profile" else self.name()
+                return {"profile": "gys-100mhz", "engine": "native"}.get(key) or self.name()
             case "boolean":
                 return self.coin()
             case _:

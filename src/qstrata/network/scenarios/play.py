@@ -1,6 +1,7 @@
 """Play a scenario in virtual time: do what it says when it says it, look whether what is expected comes."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -65,8 +66,8 @@ def play(
     """
     scenario = loaded.scenario
     chosen = scenario.seed if seed is None else seed
-    player = _Player(scenario, Simulation(loaded.description, chosen, **simulation), told)
-    return player.play(chosen)
+    with closing(Simulation(loaded.description, chosen, **simulation)) as made:
+        return _Player(scenario, made, told).play(chosen)
 
 
 class _Player:

@@ -1,0 +1,84 @@
+"""What runs a link: the names that a network file may give, and what is wrong with others."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from qstrata.network.description import Description
+from qstrata.network.document import Problem, View
+from qstrata.network.suggestion import did_you_mean, nearest
+
+GROUP = "qstrata.engines"
+"""Entry points of this group are engines too: each names a function from an argument to an EngineFactory."""
+
+NATIVE, SCRIPT, SEQUENCE = "native", "script", "sequence"
+BUILT_IN = (NATIVE, SCRIPT, SEQUENCE)
+
+
+def parted(engine: str) -> tuple[str, str]:
+    """Return the name of an engine and its argument: what stands before and behind the first colon."""
+    name, _, argument = engine.partition(":")
+    return name, argument
+
+
+def names() -> tuple[str, ...]:
+    """Return the engines that there are: the built-in ones, then those of other packages."""
+    from importlib.metadata import entry_points
+
+    others = sorted({point.name for point in entry_points(group=GROUP)} - set(BUILT_IN))
+    return (*BUILT_IN, *others)
+
+
+def check_engines(root: View, folder: Path) -> list[Problem]:
+    """Return the engines of a file that are not there; scripts are looked for from `folder`."""
+    kinds = [view for _, view in root.get("kinds").get("links").tables()]
+    tables = (*root.get("links").items(), *kinds, root.get("defaults").get("link"))
+    return [problem for table in tables for problem in _check(table.get("engine"), folder)]
+
+
+def check_rates(root: View, description: Description) -> list[Problem]:
+    """Return the links of a whole file that are too fast for their engine."""
+    slow = [link.engine == SEQUENCE for link in description.links]
+    if not any(slow):
+        return []
+    from qstrata.twin.sequence import PULSE_RATE_MAX_HZ
+
+    views = root.get("links").items()
+    return [
+        Problem(
+            view.place,
+            f"SeQUeNCe runs at most {PULSE_RATE_MAX_HZ:g} pulses a second, the link has "
+            f"{link.link_parameters.pulse_rate_hz:g}: set `pulse-rate-hz` in its `parameters`",
+            f"parameters: {{pulse-rate-hz: {PULSE_RATE_MAX_HZ:g}}}",
+        )
+        for view, link, is_slow in zip(views, description.links, slow, strict=True)
+        if is_slow and link.link_parameters.pulse_rate_hz > PULSE_RATE_MAX_HZ
+    ]
+
+
+def with_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the data of a whole description with scripts named by their whole path."""
+    for link in data["links"]:
+        name, argument = parted(link.get("engine", NATIVE))
+        if name == SCRIPT:
+            link["engine"] = f"{SCRIPT}:{(folder / argument).resolve()}"
+    return data
+
+
+def _check(view: View, folder: Path) -> Iterator[Problem]:
+    if view.text is None:
+        return
+    name, argument = parted(view.text)
+    if name == SCRIPT:
+        if not argument:
+            yield Problem(view.place, "a script needs its path", "script:./protocol.py")
+        elif not (folder / argument).is_file():
+            yield Problem(view.place, f"there is no script {argument!r}: give its path from this file")
+        return
+    if name in BUILT_IN and argument:
+        yield Problem(view.place, f"the engine {name} takes no {argument!r}", name)
+    known = names()
+    if name not in known:
+        hint = did_you_mean(name, known)
+        message = f"there is no engine `{name}`{hint}"
+        yield Problem(view.place, message, nearest(name, known))
