@@ -6,13 +6,22 @@ from functools import cached_property
 import msgspec
 
 from qstrata.core.errors import InputError
-from qstrata.planes.names import NameTable, canonical, site_of
+from qstrata.fabric.messages.policy import SaeSpec
+from qstrata.planes.names import NameTable, canonical, is_of, site_of
 
 
 class Refusal(msgspec.Struct, frozen=True):
     """Why a pair is not admitted, and the cure; safe to show to the SAE."""
 
     reason: str
+
+
+class OutsideRefusal(Refusal, frozen=True):
+    """Refused, for a name is of another domain, with which there is no agreement."""
+
+
+class NotRoutableRefusal(OutsideRefusal, frozen=True):
+    """Refused, for a name that is not routable pairs inside its own domain alone."""
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -25,11 +34,16 @@ class Admitted(msgspec.Struct, frozen=True):
 
 
 class PairingPolicy(msgspec.Struct, frozen=True, dict=True):
-    """Who may pair with whom; pairs have no order. Names compare in canonical form."""
+    """Who may pair with whom in a domain; pairs have no order. Names compare in canonical form.
 
+    `unroutable` are the names that are not known outside.
+    """
+
+    domain: str
     pairs: tuple[tuple[str, str], ...]
     table: NameTable
     spelled: Mapping[str, str]
+    unroutable: frozenset[str] = frozenset()
 
     @cached_property
     def _peers(self) -> Mapping[str, frozenset[str]]:
@@ -56,6 +70,9 @@ class PairingPolicy(msgspec.Struct, frozen=True, dict=True):
                 canonical(name)
             except InputError as error:
                 return Refusal(str(error))
+        for name, other in ((a, b), (b, a)):
+            if not is_of(self.domain, name):
+                return outside(self.domain, name, canonical(other) in self.unroutable)
             site = site_of(self.table, name)
             if site is None:
                 return Refusal(f"no KME serves {name}: register the SAE or add a route for its prefix")
@@ -65,8 +82,18 @@ class PairingPolicy(msgspec.Struct, frozen=True, dict=True):
         return Admitted(self.spell(a), self.spell(b), sites[0], sites[1])
 
 
+def outside(domain: str, name: str, pairs_inside_alone: bool) -> OutsideRefusal:
+    """Refuse a name of another domain to one of this, which may be one that is not routable."""
+    if pairs_inside_alone:
+        reason = f"this SAE is not routable: it shares keys with SAEs of its own domain {domain} alone"
+        return NotRoutableRefusal(reason)
+    return OutsideRefusal(f"{name} is not of the domain {domain}, and no other domain is agreed with")
+
+
 def pairing_policy(
-    pairs: tuple[tuple[str, str], ...], table: NameTable, registered: Iterable[str]
+    domain: str, pairs: tuple[tuple[str, str], ...], table: NameTable, registered: Iterable[SaeSpec]
 ) -> PairingPolicy:
-    """Make the policy of these pairs; `registered` gives the spelling of the names."""
-    return PairingPolicy(pairs, table, {canonical(name): name for name in registered})
+    """Make the policy of these pairs in a domain; `registered` gives the spelling of the names."""
+    saes = tuple(registered)
+    unroutable = frozenset(canonical(sae.name) for sae in saes if not sae.routable)
+    return PairingPolicy(domain, pairs, table, {canonical(sae.name): sae.name for sae in saes}, unroutable)

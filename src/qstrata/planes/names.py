@@ -33,6 +33,14 @@ def site_of(table: NameTable, name: str) -> str | None:
         return None
 
 
+def is_of(domain: str, name: str) -> bool:
+    """Tell whether a name belongs to a domain: its first segment is the domain's; no URN does."""
+    try:
+        return Urn.parse(name).segments[0] == domain
+    except InputError:
+        return False
+
+
 def _prefix(text: str) -> str:
     parts = text.split(":")
     if len(parts) == 2 and parts[0].lower() == "urn" and parts[1]:

@@ -111,11 +111,15 @@ class TransferLeg(Record, frozen=True, kw_only=True):
 
 
 class SaeEntry(msgspec.Struct, frozen=True):
-    """An SAE in a KME's registry: its name, the site of its KME, and the SAEs it may pair with."""
+    """An SAE in a KME's registry: its name, the site of its KME, the SAEs it may pair with.
+
+    A name that is not `routable` is not known outside its domain.
+    """
 
     name: str
     site: str
     peers: tuple[str, ...]
+    routable: bool = True
 
 
 class KmeRegistry(Record, frozen=True, kw_only=True):

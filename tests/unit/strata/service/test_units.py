@@ -6,7 +6,7 @@ import pytest
 
 from qstrata.core.randomness import stream
 from qstrata.core.service_unit import ServiceUnitId, pairing_token
-from qstrata.fabric.messages.policy import SessionDefaults
+from qstrata.fabric.messages.policy import SaeSpec, SessionDefaults
 from qstrata.fabric.messages.service_control import HeldSession
 from qstrata.planes.admission import Refusal, pairing_policy
 from qstrata.strata.service.control.units import (
@@ -36,7 +36,10 @@ ALLOWED = {
 BEGIN_S = 1_750_708_345
 A, B = "urn:qkd:d:a", "urn:qkd:d:b"
 FIGURES = SessionDefaults(size_bits=256, depth=65, rate_keys_per_s=1.0, ttl_s=600)
-POLICY = pairing_policy(((A, B), (A, A), (A, "urn:xyz:b")), {A: "a", B: "b", "urn:xyz": "b"}, (A, B))
+STRANGE = "urn:xyz:d:b"
+POLICY = pairing_policy(
+    "d", ((A, B), (A, A), (A, STRANGE)), {A: "a", B: "b", "urn:xyz": "b"}, (SaeSpec(A, "a"), SaeSpec(B, "b"))
+)
 
 
 @pytest.mark.parametrize(("phase", "event"), list(product(UnitPhase, UnitEvent)))
@@ -83,7 +86,7 @@ def test_each_kme_is_told_its_own_side():
 
 
 def test_names_of_two_namespaces_are_refused_with_the_reason():
-    refusal = propose(POLICY, A, "urn:xyz:b", FIGURES, BEGIN_S, stream(1, "test"))
+    refusal = propose(POLICY, A, STRANGE, FIGURES, BEGIN_S, stream(1, "test"))
     assert isinstance(refusal, Refusal)
     assert "namespace" in refusal.reason
 

@@ -78,7 +78,7 @@ class ServiceController(Controller):
     def adopt(self, policy: ServicePolicy, now: int) -> list[Effect]:
         """Configure the KMEs, ask what they hold, and open what is declared once they have said so."""
         table = name_table(policy.routes, policy.saes)
-        pairing = pairing_policy(policy.pairs, table, [sae.name for sae in policy.saes])
+        pairing = pairing_policy(self.address.domain, policy.pairs, table, policy.saes)
         lives = self._lives
         before = lives.policy if lives.pairing is not None else None
         lives.policy, lives.pairing = policy, pairing
@@ -99,12 +99,18 @@ class ServiceController(Controller):
         return [*effects, Timer(now + LEARN_PS, self._learn)]
 
     def _registry(self, site: str, now: int) -> ConfigureKme:
-        """Make a KME's registry: its own SAEs with their peers, and the names of all others."""
+        """Make a KME's registry: its own SAEs with their peers, and the names of all others.
+
+        A name that is not routable is told only to the KMEs that serve it or an SAE that may pair with it.
+        """
         pairing, policy = self._lives.pairing, self._policy
         assert pairing is not None
+        peers = {sae.name: pairing.peers_of(sae.name) for sae in policy.saes if sae.site == site}
+        met = {peer for names in peers.values() for peer in names}
         entries = (
-            SaeEntry(sae.name, sae.site, pairing.peers_of(sae.name) if sae.site == site else ())
+            SaeEntry(sae.name, sae.site, peers.get(sae.name, ()), sae.routable)
             for sae in policy.saes
+            if sae.routable or sae.site == site or sae.name in met
         )
         return ConfigureKme(self._serials.next(now), tuple(entries))
 
