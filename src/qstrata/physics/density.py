@@ -116,16 +116,24 @@ def apply_gate(state: Tensor, gate: str, axes: tuple[int, ...], angle: float = 0
         return apply_channel(state, channel, axes[0])
     if len(axes) != GATES[gate]:
         raise InputError(f"gate {gate} acts on {GATES[gate]} qubits, {len(axes)} were given")
-    moved = np.moveaxis(state, axes, (0, 1))
-    done = (channel @ moved.reshape(16, -1)).reshape(moved.shape)
-    return np.moveaxis(done, (0, 1), axes)
+    there, back = _to_front(state.ndim, axes)
+    moved = state.transpose(there)
+    return (channel @ moved.reshape(16, -1)).reshape(moved.shape).transpose(back)
+
+
+@functools.lru_cache(maxsize=256)
+def _to_front(size: int, axes: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the order of axes that brings two of them to the front, and the order that undoes it."""
+    there = (*axes, *(axis for axis in range(size) if axis not in axes))
+    return there, tuple(there.index(axis) for axis in range(size))
 
 
 def apply_channel(state: Tensor, channel: Tensor, axis: int) -> Tensor:
     """Return the state after a channel of one qubit, given as its 4 x 4 matrix."""
     if len(channel) != 4:
         raise InputError("a gate on two qubits was given one")
-    return np.moveaxis(np.tensordot(channel, state, axes=(1, axis)), 0, axis)
+    done: Tensor = channel @ state.reshape(4**axis, 4, -1)
+    return done.reshape(state.shape)
 
 
 def apply_decay(state: Tensor, decay: Decay, axis: int) -> Tensor:
@@ -140,6 +148,8 @@ def depolarise(state: Tensor, axes: tuple[int, ...], reliability: float) -> Tens
 
     Source: Briegel, Duer, Cirac, Zoller, Phys. Rev. Lett. 81, 5932 (1998).
     """
+    if reliability == 1.0:
+        return state
     noise = np.zeros_like(state)
     traced = [0 if axis in axes else slice(None) for axis in range(state.ndim)]
     noise[tuple(traced)] = state[tuple(traced)]
@@ -170,7 +180,8 @@ def project(
     """
     sign = (1 - 2 * bit) * (2.0 * readout_fidelity - 1.0)
     effect = np.array([1.0, sign * along[0], sign * along[1], sign * along[2]]) / 2.0
-    return np.tensordot(effect, state, axes=(0, axis))
+    kept: Tensor = effect @ state.reshape(4**axis, 4, -1)
+    return kept.reshape((4,) * (state.ndim - 1))
 
 
 def measure(

@@ -76,6 +76,14 @@ class PairScene:
         self.tell(a, CreatePair(f"i{next(self._ids)}", name, cell_a))
         return self.ask(b, CreatePair, name, cell_b)
 
+    def answered(self, site, instruction):
+        """Tell whether an instruction has been answered."""
+        return (owner(site), instruction) in self._answers
+
+    def next_due(self):
+        """Return the next instant at which something happens."""
+        return self._queue[0][0]
+
     def step(self):
         self.now, _, then = heapq.heappop(self._queue)
         self.perform(then(self.now))
