@@ -18,6 +18,7 @@ from qstrata.core.effects import Record
 from qstrata.core.errors import EnvironmentFaultError, InputError, InternalError, QstrataError
 from qstrata.interfaces.etsi014.client import BlockingEtsi014Client, Key, NoAnswerError, UnavailableError
 from qstrata.interfaces.etsi014.types import Status
+from qstrata.network.applying import Overlay, as_it_is
 from qstrata.network.asking import ask, error_of
 from qstrata.network.description import Clock, Description
 from qstrata.network.loader import load
@@ -36,6 +37,7 @@ from qstrata.network.remote import (
     TraceView,
 )
 from qstrata.network.state import StatePaths, state_paths
+from qstrata.network.steps import Step
 from qstrata.network.suggestion import did_you_mean
 from qstrata.network.supervisor import RunningNetwork, run
 
@@ -59,8 +61,9 @@ class SaeClient:
     `qstrata.interfaces.etsi014.client.Etsi014Error` when the KME refuses.
     """
 
-    def __init__(self, net: "Network", name: str, client: BlockingEtsi014Client) -> None:
+    def __init__(self, net: "Network", name: str, url: str, client: BlockingEtsi014Client) -> None:
         self.name = name
+        self._url = url
         self._net = net
         self._client = client
 
@@ -76,6 +79,10 @@ class SaeClient:
         """Return the keys of these ids that `peer` was given: all, or none and an error."""
         return self._client.get_keys_by_id(self._net.sae_name(peer), key_ids)
 
+    def asks(self, url: str) -> bool:
+        """Tell whether it asks the KME at this URL."""
+        return self._url == url
+
     def close(self) -> None:
         """Close the connection; the next call opens one again."""
         self._client.close()
@@ -88,8 +95,11 @@ class Network:
     control socket by operators. Calls are for one thread.
     """
 
-    def __init__(self, description: Description, state_dir: Path | None = None) -> None:
+    def __init__(
+        self, description: Description, state_dir: Path | None = None, overlay: Overlay = as_it_is
+    ) -> None:
         self.description = description
+        self._overlay = overlay
         self._temporary = state_dir is None
         folder = state_dir or Path(tempfile.gettempdir(), f"qstrata-{secrets.token_hex(8)}")
         self.paths: StatePaths = state_paths(description.name, folder)
@@ -153,7 +163,8 @@ class Network:
         if client is None:
             node = next(sae.node for sae in self.description.saes if sae.name == full)
             tls = client_context(self.pki.of(full), self.pki.ca.certificate)
-            client = self._saes[full] = SaeClient(self, full, BlockingEtsi014Client(self.url(node), tls))
+            url = self.url(node)
+            client = self._saes[full] = SaeClient(self, full, url, BlockingEtsi014Client(url, tls))
         return client
 
     def inspect(self) -> NetworkView:
@@ -175,6 +186,28 @@ class Network:
     def heal(self, kind: str, target: str) -> FaultsView:
         """End a fault; InputError as the lab says."""
         return self._ask(AskHeal(kind=kind, target=target), FaultsView)
+
+    def apply(
+        self, source: "str | PathLike[str] | Description", *, dry_run: bool = False
+    ) -> tuple[Step, ...]:
+        """Change the network by the difference to a file or a description, and return the steps of the plan.
+
+        Nothing outside of the plan is disturbed; with `dry_run` nothing is. Raises InputError for what no
+        running network can change, TimedOutError when control has not settled on it in time.
+        """
+        network, loop = self._network(), self._loop
+        assert loop is not None
+        given = source if isinstance(source, Description) else load(source)
+        done = asyncio.run_coroutine_threadsafe(network.apply(given, dry_run=dry_run), loop)
+        view = done.result()
+        self.description = network.description
+        nodes = {sae.name: sae.node for sae in self.description.saes}
+        for name, client in list(self._saes.items()):
+            if name not in nodes or not client.asks(self.url(nodes[name])):
+                self._saes.pop(name).close()
+        if view.missing:
+            raise TimedOutError(f"the plan was applied, and this is not so yet: {'; '.join(view.missing)}")
+        return view.steps
 
     def ledger(self, node: str) -> tuple[Record, ...]:
         """Return the durable rows of a node, read through the store; their key material is a copy."""
@@ -233,7 +266,7 @@ class Network:
             self._running = network
             self._ready.set()
 
-        await run(self.description, self.paths, ready=ready, stop=stop)
+        await run(self.description, self.paths, overlay=self._overlay, ready=ready, stop=stop)
 
     def _end(self) -> None:
         for client in self._saes.values():
@@ -261,12 +294,15 @@ def network(
     temporary folder that is removed. KMEs listen on any free ports of the loopback. Raises as
     `qstrata.network.loader.load`.
     """
-    given = source if isinstance(source, Description) else load(source)
     clock = None if rate is None else Clock(mode="scaled", rate=rate)
-    description = given.with_overrides(
-        initial_key_bits=initial_key_bits,
-        seed=msgspec.UNSET if seed is None else seed,
-        ports="ephemeral",
-        clock=clock,
-    )
-    return Network(description, None if state_dir is None else Path(state_dir))
+
+    def overlay(given: Description) -> Description:
+        return given.with_overrides(
+            initial_key_bits=initial_key_bits,
+            seed=msgspec.UNSET if seed is None else seed,
+            ports="ephemeral",
+            clock=clock,
+        )
+
+    given = source if isinstance(source, Description) else load(source)
+    return Network(overlay(given), None if state_dir is None else Path(state_dir), overlay)
