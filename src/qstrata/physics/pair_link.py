@@ -11,7 +11,7 @@ from qstrata.physics.bell import BellDiagonal, BellState, werner
 from qstrata.physics.fibre import propagation_delay_ps, transmittance
 from qstrata.physics.heralding import Heralding, barrett_kok, single_click
 from qstrata.physics.memories import MemoryParameters, check_memory
-from qstrata.physics.parameters import Parameter
+from qstrata.physics.rates.model import Figure
 
 BARRETT_KOK, SINGLE_CLICK = "barrett-kok", "single-click"
 PROTOCOLS = (BARRETT_KOK, SINGLE_CLICK)
@@ -23,10 +23,10 @@ class PairLinkParameters(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str = BARRETT_KOK
     length_km: float
     loss_db: float
-    emission_efficiency: float = 0.9
+    memory_efficiency: float = 0.9
     detector_efficiency: float = 0.8
     fidelity: float = 0.98
-    bright_population: float = 0.1
+    bright_population: float = 0.05
     attempt_rate_hz: float = 1e6
 
 
@@ -42,50 +42,36 @@ class DeviceParameters(msgspec.Struct, frozen=True, kw_only=True):
     measure_ps: int = 0
 
 
-class SourcedParameter(Parameter, frozen=True):
-    """Say also what a field is by default, and where the range and the default come from."""
-
-    default: float | None
-    source: str
-
-
-_PEERS = "usual in comparisons of repeater simulators"
+_PEERS = "the figures by which simulators of repeater chains are compared"
+_BRIEGEL = "Briegel, Duer, Cirac, Zoller, Phys. Rev. Lett. 81, 5932 (1998)"
+_OURS = "chosen by qstrata"
 PAIR_LINK_PARAMETERS = (
-    SourcedParameter("length_km", "length of the fibre from end to end", "km", 0.0, 2000.0, None, "given"),
-    SourcedParameter("loss_db", "loss of the fibre from end to end", "dB", 0.0, 200.0, None, "given"),
-    SourcedParameter(
-        "emission_efficiency", "photons of a memory that enter the fibre", "1", 0.0, 1.0, 0.9, _PEERS
+    Figure("length_km", "length of the fibre from end to end", "km", 0.0, 2000.0, 0.0, "every link's own"),
+    Figure("loss_db", "loss of the fibre from end to end", "dB", 0.0, 200.0, 0.0, "every link's own"),
+    Figure("memory_efficiency", "a photon leaves the memory into the fibre", "1", 0.0, 1.0, 0.9, _PEERS),
+    Figure("detector_efficiency", "efficiency of the midpoint's detectors", "1", 0.0, 1.0, 0.8, _PEERS),
+    Figure(
+        "fidelity",
+        "fidelity that devices and interference allow, white noise otherwise",
+        "1",
+        0.25,
+        1.0,
+        0.98,
+        f"{_PEERS}; below 1/4 there is no such state (Werner 1989)",
     ),
-    SourcedParameter("detector_efficiency", "photons that a detector tells", "1", 0.0, 1.0, 0.8, _PEERS),
-    SourcedParameter(
-        "fidelity", "fidelity that devices and interference allow, white noise otherwise", "1", 0.25, 1.0,
-        0.98, "below 1/4 there is no such state (Werner 1989)",
+    Figure("bright_population", "population of the emitting state", "1", 1e-6, 0.999, 0.05, _OURS),
+    Figure(
+        "attempt_rate_hz", "attempts a second, if no answer had to be awaited", "Hz", 1.0, 1e9, 1e6, _PEERS
     ),
-    SourcedParameter(
-        "bright_population", "population of the emitting state, single click", "1", 1e-6, 0.5,
-        0.1, "between 0.05 and 0.5 in Humphreys et al., Nature 558, 268 (2018)",
-    ),
-    SourcedParameter(
-        "attempt_rate_hz", "most attempts a second that the devices can make", "Hz", 1.0, 1e9, 1e6,
-        "chosen by qstrata",
-    ),
-)  # fmt: skip
+)
 DEVICE_PARAMETERS = (
-    SourcedParameter("cells", "memory cells", "1", 1.0, 4096.0, 2.0, "one for each side of a repeater"),
-    SourcedParameter(
-        "gate_reliability", "how often a two-qubit gate works, noise otherwise", "1", 0.0, 1.0,
-        1.0, "Briegel et al., Phys. Rev. Lett. 81, 5932 (1998)",
-    ),
-    SourcedParameter(
-        "readout_fidelity", "how often a bit is read right", "1", 0.5, 1.0,
-        1.0, "Briegel et al., Phys. Rev. Lett. 81, 5932 (1998)",
-    ),
-    SourcedParameter("gate_ps", "time of a gate on one qubit", "ps", 0.0, PS_PER_S, 0.0, "chosen by qstrata"),
-    SourcedParameter(
-        "two_qubit_gate_ps", "time of a gate on two qubits", "ps", 0.0, PS_PER_S, 0.0, "chosen by qstrata"
-    ),
-    SourcedParameter("measure_ps", "time of a measurement", "ps", 0.0, PS_PER_S, 0.0, "chosen by qstrata"),
-)  # fmt: skip
+    Figure("cells", "memory cells", "1", 1.0, 4096.0, 2.0, "one for each side of a repeater"),
+    Figure("gate_reliability", "a gate on two qubits works, noise otherwise", "1", 0.0, 1.0, 1.0, _BRIEGEL),
+    Figure("readout_fidelity", "a bit is read right", "1", 0.5, 1.0, 1.0, _BRIEGEL),
+    Figure("gate_ps", "time of a gate on one qubit", "ps", 0.0, PS_PER_S, 0.0, _OURS),
+    Figure("two_qubit_gate_ps", "time of a gate on two qubits", "ps", 0.0, PS_PER_S, 0.0, _OURS),
+    Figure("measure_ps", "time of a measurement", "ps", 0.0, PS_PER_S, 0.0, _OURS),
+)
 
 
 def check_pair_link(link: PairLinkParameters) -> None:
@@ -115,7 +101,7 @@ def cycle_ps(link: PairLinkParameters) -> int:
 
 def heralding(link: PairLinkParameters, extra_loss_db: float = 0.0) -> Heralding:
     """Return how often an attempt is heralded, and the fidelity of the pair at its emission."""
-    arm = link.emission_efficiency * link.detector_efficiency
+    arm = link.memory_efficiency * link.detector_efficiency
     arm *= transmittance((link.loss_db + extra_loss_db) / 2.0)
     if link.protocol == BARRETT_KOK:
         return barrett_kok(arm, arm, link.fidelity)
@@ -129,7 +115,7 @@ def heralded_state(link: PairLinkParameters, frame: BellState, extra_loss_db: fl
     """Return the exact state of a heralded pair at its emission; the frame is Psi+ or Psi-."""
     if link.protocol == BARRETT_KOK:
         return density.pair(werner(link.fidelity, frame))
-    arm = link.emission_efficiency * link.detector_efficiency
+    arm = link.memory_efficiency * link.detector_efficiency
     arm *= transmittance((link.loss_db + extra_loss_db) / 2.0)
     state = density.with_both_bright(single_click(link.bright_population, arm).fidelity, frame)
     w = werner(link.fidelity).xx
@@ -137,7 +123,7 @@ def heralded_state(link: PairLinkParameters, frame: BellState, extra_loss_db: fl
     return noisy
 
 
-def _check(thing: msgspec.Struct, parameters: tuple[SourcedParameter, ...]) -> None:
+def _check(thing: msgspec.Struct, parameters: tuple[Figure, ...]) -> None:
     for parameter in parameters:
         value = getattr(thing, parameter.name)
         if not (math.isfinite(value) and parameter.minimum <= value <= parameter.maximum):
