@@ -122,7 +122,7 @@ def make_plan(description: Description) -> NetworkPlan:
         forwarding=ForwardingPolicy(
             sites=tuple(names),
             links=tuple(
-                LinkSpec(link.name, link.ends[0], link.ends[1], link.link_parameters)
+                LinkSpec(link.name, *link.ends, link.link_parameters, commissioned=link.engine == "native")
                 for link in description.links
             ),
             untrusted=tuple(node.name for node in description.nodes if not node.trusted),

@@ -80,7 +80,7 @@ class Instruments:
     def _reading(row: tuple[str, float, float], share: float) -> Reading:
         name, trials, hits = row
         observed = hits / trials if trials else 0.0
-        return Reading(name, trials, observed, share, trials * _divergence(observed, share))
+        return Reading(name, trials, observed, share, trials * divergence(observed, share))
 
     def _at_the_loss_of(self, rate: float) -> LinkParameters:
         """Return the link at the loss at which it clicks so often: by halving; no light for the rarest."""
@@ -147,7 +147,7 @@ def _rate_of(link: LinkParameters) -> float:
     return expected_counts(link, 1.0).detections
 
 
-def _divergence(observed: float, expected: float) -> float:
+def divergence(observed: float, expected: float) -> float:
     """Return KL(observed || expected) of two outcomes, in nats; infinite where the impossible was seen."""
     total = 0.0
     for q, p in ((observed, expected), (1.0 - observed, 1.0 - expected)):
@@ -164,20 +164,20 @@ def _limits(trials: float, share: float, limit: float) -> tuple[float, float]:
     -1 and infinity where no number is low or high enough.
     """
     low, high = -1.0, math.inf
-    if trials * _divergence(0.0, share) >= limit:
+    if trials * divergence(0.0, share) >= limit:
         below, above = 0.0, trials * share
         while above - below > 0.25:
             middle = (below + above) / 2.0
-            if trials * _divergence(middle / trials, share) >= limit:
+            if trials * divergence(middle / trials, share) >= limit:
                 below = middle
             else:
                 above = middle
         low = math.floor(below)
-    if trials * _divergence(1.0, share) >= limit:
+    if trials * divergence(1.0, share) >= limit:
         below, above = trials * share, trials
         while above - below > 0.25:
             middle = (below + above) / 2.0
-            if trials * _divergence(middle / trials, share) >= limit:
+            if trials * divergence(middle / trials, share) >= limit:
                 above = middle
             else:
                 below = middle

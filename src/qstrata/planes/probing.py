@@ -115,9 +115,16 @@ class Telemetry(Element):
         # Half a beat of slack: a subscriber's period is counted in beats, not against them.
         slack_ps = self.figures.report_ps // 2
         due = [each for each in self._subscribers.values() if each.due_ps <= now + slack_ps]
-        if due:
-            report = self.report(now)
-            for subscriber in due:
-                subscriber.due_ps = now + subscriber.period_ps
-                effects.append(Send(subscriber.handle, report))
-        return effects
+        return [*effects, *self._report_to(due, now)]
+
+    def report_now(self, now: int) -> Effects:
+        """Report to every subscriber at once."""
+        return self._report_to(list(self._subscribers.values()), now)
+
+    def _report_to(self, subscribers: Sequence[_Subscriber], now: int) -> Effects:
+        if not subscribers:
+            return ()
+        report = self.report(now)
+        for subscriber in subscribers:
+            subscriber.due_ps = now + subscriber.period_ps
+        return [Send(subscriber.handle, report) for subscriber in subscribers]

@@ -21,12 +21,17 @@ class FibreSpec(msgspec.Struct, frozen=True, gc=False):
 
 
 class LinkSpec(msgspec.Struct, frozen=True, gc=False):
-    """A quantum link that is wanted: `a` has the transmitter."""
+    """A quantum link that is wanted: `a` has the transmitter.
+
+    `commissioned` says that its devices behave as the parameters say, so that instruments can be held
+    against them.
+    """
 
     link: str
     a: str
     b: str
     parameters: LinkParameters
+    commissioned: bool = True
 
 
 class SaeSpec(msgspec.Struct, frozen=True, gc=False):

@@ -7,6 +7,7 @@ import msgspec
 from qstrata.core.address import End
 from qstrata.fabric.messages.base import CONNECTIVITY_SDN, FORWARDING_SDN, SERVICE_SDN, Message
 from qstrata.fabric.messages.samples import KmeSample, LinkPoolSample, TerminationSample
+from qstrata.physics.parameters import LinkParameters
 
 
 class Alarm(msgspec.Struct, frozen=True, gc=False):
@@ -37,6 +38,44 @@ class ServiceReport(Message, frozen=True, gc=False):
     kmes: tuple[KmeSample, ...]
 
 
+class WatchedLink(msgspec.Struct, frozen=True, gc=False):
+    """A link as it was commissioned: what its instruments are held against."""
+
+    link: str
+    parameters: LinkParameters
+
+
+class WatchLinks(Message, frozen=True, gc=False):
+    """Have the instruments of these links watched for attacks, and of no others."""
+
+    arrow: ClassVar[str] = "F5"
+    sent_by: ClassVar[tuple[End, ...]] = FORWARDING_SDN
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    links: tuple[WatchedLink, ...]
+
+
+class Evidence(msgspec.Struct, frozen=True, gc=False):
+    """What one instrument saw and should have seen, and how probable that is at most without an attack."""
+
+    instrument: str
+    observed: float
+    expected: float
+    false_alarm: float
+
+
+class Suspicion(msgspec.Struct, frozen=True, gc=False):
+    """A possible attack on a link: its suspect window, in blocks, and the evidence of the last judgement.
+
+    The window runs from the block after the last one that passed.
+    """
+
+    link: str
+    first_block: int
+    last_block: int
+    raised_ps: int
+    evidence: tuple[Evidence, ...]
+
+
 class SubscribeForwarding(Message, frozen=True, gc=False):
     """Ask for a ForwardingReport every `period_ps`; 0 asks for one now."""
 
@@ -63,7 +102,7 @@ class LinkReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class ForwardingReport(Message, frozen=True, gc=False):
-    """Every link, and the alarms that stand."""
+    """Every link, the alarms that stand, and the attacks that are suspected."""
 
     arrow: ClassVar[str] = "F5"
     sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
@@ -71,6 +110,7 @@ class ForwardingReport(Message, frozen=True, gc=False):
     at_ps: int
     links: tuple[LinkReport, ...]
     alarms: tuple[Alarm, ...]
+    suspicions: tuple[Suspicion, ...] = ()
 
 
 class SubscribeConnectivity(Message, frozen=True, gc=False):

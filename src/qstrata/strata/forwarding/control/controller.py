@@ -31,7 +31,7 @@ from qstrata.fabric.messages.policy import (
     PathState,
     QueryForwarding,
 )
-from qstrata.fabric.messages.reports import ForwardingReport, SubscribeForwarding
+from qstrata.fabric.messages.reports import ForwardingReport, SubscribeForwarding, WatchedLink, WatchLinks
 from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.asking import Serials, Subscription
@@ -64,8 +64,8 @@ class ForwardingController(Controller):
         super().__init__(address, port, manager, ForwardingPolicy, QueryForwarding)
         self._connectivity = port.bind(places.controller(End.CONNECTIVITY_CTL, domain))
         self._service = port.bind(places.controller(End.SERVICE_CTL, domain))
-        telemetry = port.bind(places.telemetry(End.FORWARDING_TEL, domain))
-        self._subscription = Subscription(telemetry, SubscribeForwarding(PS_PER_S))
+        self._telemetry = port.bind(places.telemetry(End.FORWARDING_TEL, domain))
+        self._subscription = Subscription(self._telemetry, SubscribeForwarding(PS_PER_S))
         self._serials = Serials()
         self._tables = TableBook(self._serials)
         self._links: dict[str, LinkBook] = {}
@@ -117,7 +117,12 @@ class ForwardingController(Controller):
             relay = self.port.bind(places.relay(self.address.domain, site))
             effects += self.outbox.ask(("hello", site), [Send(relay, ReportResources())], now)
         self._settled_ps = now + GRACE_PS
-        return [*effects, *self._review(now)]
+        return [*effects, self._watch(), *self._review(now)]
+
+    def _watch(self) -> Send:
+        specs = (book.spec for book in self._links.values())
+        watched = (WatchedLink(spec.link, spec.parameters) for spec in specs if spec.commissioned)
+        return Send(self._telemetry, WatchLinks(tuple(watched)))
 
     def _abandon(self, book: LinkBook, now: int) -> list[Effect]:
         link = book.spec.link
@@ -211,7 +216,7 @@ class ForwardingController(Controller):
         return self._review(now)
 
     def _sweep(self, now: int) -> Effects:
-        effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep)]
+        effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep), self._watch()]
         self._sweeps += 1
         for link, book in self._links.items():
             if self._sweeps % MEDIA_SWEEPS == 0 and not self.outbox.stands(("media", link)):

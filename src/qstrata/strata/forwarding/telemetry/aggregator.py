@@ -1,10 +1,10 @@
-"""forwarding.tel: rates, error rates and pools of every link, and the alarms of its agents."""
+"""The element of forwarding telemetry: it gathers samples, watches instruments, and reports."""
 
 from collections.abc import Collection, Sequence
 
 from qstrata.core.address import Address
 from qstrata.core.effects import Effects
-from qstrata.fabric.messages.reports import ForwardingReport, LinkReport, SubscribeForwarding
+from qstrata.fabric.messages.reports import ForwardingReport, LinkReport, SubscribeForwarding, WatchLinks
 from qstrata.fabric.messages.samples import (
     BlockSample,
     LinkFault,
@@ -16,6 +16,10 @@ from qstrata.fabric.messages.samples import (
 from qstrata.fabric.port import Port
 from qstrata.planes.aggregate import DistilledBlock, KeyRate, key_basis_qber, per_second
 from qstrata.planes.probing import Telemetry, TelemetryFigures
+from qstrata.strata.forwarding.telemetry.watch import LinkWatch, in_words, light_in_words
+
+INSTRUMENTS = "instruments"
+LIGHT, ATTACK = "light", "quantum channel"
 
 
 class _Link:
@@ -27,6 +31,14 @@ class _Link:
         self.detections: dict[str, tuple[int, float]] = {}
         self.rate = KeyRate()
         self.pools: dict[str, LinkPoolSample] = {}
+        self._watched_site = ""
+
+    def listens_to(self, site: str, since_ps: int) -> bool:
+        """Tell whether the instruments are read at this end: one end, or the other when it fell silent."""
+        at_ps, _ = self.detections.get(self._watched_site, (-1, 0.0))
+        if site != self._watched_site and at_ps < since_ps:
+            self._watched_site = site
+        return site == self._watched_site
 
     def detections_per_s(self, since_ps: int) -> float:
         return max((rate for at_ps, rate in self.detections.values() if at_ps >= since_ps), default=0.0)
@@ -47,6 +59,8 @@ class ForwardingTelemetry(Telemetry):
             address, port, sources, ProbeForwarding(figures.sample_ps), SubscribeForwarding, figures
         )
         self._links: dict[str, _Link] = {}
+        self._watches: dict[str, LinkWatch] = {}
+        self.on(WatchLinks, self._watch_links)
         self.on(LinkSample, self._counted)
         self.on(BlockSample, self._distilled)
         self.on(RelaySample, self._pooled)
@@ -57,6 +71,7 @@ class ForwardingTelemetry(Telemetry):
         effects = super().watch(sources, links, now)
         sites = {source.site for source in sources}
         self._links = {name: link for name, link in self._links.items() if name in links}
+        self._watches = {name: watch for name, watch in self._watches.items() if name in links}
         for link in self._links.values():
             link.pools = {site: pool for site, pool in link.pools.items() if site in sites}
         return effects
@@ -64,7 +79,9 @@ class ForwardingTelemetry(Telemetry):
     def report(self, now: int) -> ForwardingReport:
         """Report every link by name, and the alarms that stand."""
         links = tuple(self._link_report(name, now) for name in sorted(self._links))
-        return ForwardingReport(now, links, self.alarms.standing())
+        watched = (self._watches[name].suspicion for name in sorted(self._watches))
+        suspicions = tuple(suspicion for suspicion in watched if suspicion is not None)
+        return ForwardingReport(now, links, self.alarms.standing(), suspicions)
 
     def _link_report(self, name: str, now: int) -> LinkReport:
         link = self._links[name]
@@ -90,7 +107,37 @@ class ForwardingTelemetry(Telemetry):
         link.at_ps = max(link.at_ps, message.at_ps)
         qber = key_basis_qber(message.counts)
         link.qber = link.qber if qber is None else qber
+        watch = self._watches.get(message.link)
+        if watch is None or not link.listens_to(message.site, now - self.figures.patience_ps):
+            return ()
+        if not watch.count(message.block, message.counts, now):
+            return ()
+        self._show(watch, now)
+        return self.report_now(now)
+
+    def _watch_links(self, message: WatchLinks, sender: Address, now: int) -> Effects:
+        before, self._watches = self._watches, {}
+        for wanted in message.links:
+            watch = before.pop(wanted.link, None)
+            if watch is None or watch.commissioned != wanted.parameters:
+                watch = LinkWatch(wanted.link, wanted.parameters)
+            self._watches[wanted.link] = watch
+            self._show(watch, now)
+        for gone in before:
+            self.alarms.cleared(INSTRUMENTS, gone)
         return ()
+
+    def _show(self, watch: LinkWatch, now: int) -> None:
+        """Let the alarms say what is suspected of a link."""
+        said = {
+            ATTACK: in_words(watch.suspicion) if watch.suspicion else "",
+            LIGHT: light_in_words(watch.light) if watch.light else "",
+        }
+        for channel, finding in said.items():
+            if finding:
+                self.alarms.raised(INSTRUMENTS, watch.link, channel, finding, now)
+            else:
+                self.alarms.cleared(INSTRUMENTS, watch.link, channel)
 
     def _distilled(self, message: BlockSample, sender: Address, now: int) -> Effects:
         self.heard(sender, now)

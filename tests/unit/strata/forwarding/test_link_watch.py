@@ -1,0 +1,103 @@
+"""The watch over a link: attacks are told with their blocks and their evidence, lost light is not one."""
+
+import msgspec
+import pytest
+
+from qstrata.core.randomness import stream
+from qstrata.core.time import PS_PER_S
+from qstrata.physics.counts import Counts, zero
+from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.profiles import profile
+from qstrata.strata.forwarding.telemetry.watch import LinkWatch, in_words, light_in_words
+from qstrata.twin.sampling import draw_counts, odds
+
+LINK = profile().link_parameters(6.0)
+SECOND = 100_000_000
+BLOCK_S = 20
+
+
+def attacked(**shares: float) -> LinkParameters:
+    return msgspec.structs.replace(LINK, **shares)
+
+
+class Line:
+    """A link whose seconds are counted one by one."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.watch = LinkWatch("a-b", LINK)
+        self.generator = stream(seed, "line")
+        self.second = 0
+
+    def run(self, seconds: int, link: LinkParameters = LINK) -> list[bool]:
+        changes = []
+        for counts in draw_counts(self.generator, odds(link), (SECOND,) * seconds):
+            block = 1 + self.second // BLOCK_S
+            self.second += 1
+            changes.append(self.watch.count(block, counts, self.second * PS_PER_S))
+        return changes
+
+
+def test_an_honest_link_is_never_suspected():
+    line = Line()
+    assert not any(line.run(600))
+    assert line.watch.suspicion is None
+    assert line.watch.light is None
+
+
+def test_a_strong_attack_is_told_within_seconds_and_names_its_blocks_and_evidence():
+    line = Line()
+    line.run(50)
+    line.run(5, attacked(intercept_resend_share=0.4))
+    suspicion = line.watch.suspicion
+    assert suspicion is not None
+    assert (suspicion.first_block, suspicion.last_block) == (3, 3)
+    assert suspicion.raised_ps <= 55 * PS_PER_S
+    assert suspicion.evidence[0].instrument == "error rate in Z"
+    assert "possible attack in block 3: error rate in Z" in in_words(suspicion)
+
+
+def test_the_window_grows_while_the_attack_stands_and_ends_with_a_block_that_passes():
+    line = Line()
+    line.run(50)
+    line.run(40, attacked(blinding_share=0.5))
+    suspicion = line.watch.suspicion
+    assert (suspicion.first_block, suspicion.last_block) == (3, 5)
+    line.run(29)
+    assert line.watch.suspicion is not None
+    line.run(2)
+    assert line.watch.suspicion is None
+
+
+@pytest.mark.parametrize(("extra_db", "words"), [(3.0, "light is lost"), (200.0, "light is lost")])
+def test_lost_light_is_told_as_such_and_is_no_attack(extra_db, words):
+    line = Line()
+    line.run(33)
+    line.run(50, attacked(loss_db=6.0 + extra_db))
+    assert line.watch.suspicion is None
+    assert words in light_in_words(line.watch.light)
+    line.run(40)
+    assert line.watch.light is None
+    assert line.watch.suspicion is None
+
+
+def test_an_attack_that_comes_with_lost_light_is_told_too():
+    line = Line()
+    line.run(30)
+    line.run(30, attacked(loss_db=8.0, intercept_resend_share=0.4))
+    assert line.watch.suspicion is not None
+
+
+def test_a_block_that_could_not_be_judged_has_not_passed():
+    line = Line()
+    line.run(20)
+    for _ in range(10):
+        line.run(1, attacked(loss_db=5.0))
+        line.run(1, attacked(loss_db=7.0))
+    line.run(15, attacked(intercept_resend_share=0.5))
+    assert line.watch.suspicion.first_block == 2
+
+
+def test_samples_without_pulses_say_nothing():
+    line = Line()
+    assert not line.watch.count(1, zero(), 0)
+    assert not line.watch.count(2, Counts((0, 0, 0), ((0,) * 3,) * 2, ((0,) * 3,) * 2, 0), 1)
