@@ -13,7 +13,7 @@ SOURCES := pyproject.toml requirements/runtime.lock
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check campaign bench docs requirements format lock clean
+.PHONY: help demo test check campaign bench docs conformance requirements format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ docs: $(DEV) ## Build the documentation into build/docs, to be opened in any bro
 	$(BIN)/python -m tools.reference --check
 	$(BIN)/mkdocs build --strict
 	@echo "built: open build/docs/index.html"
+
+conformance: $(DEV) ## Report for each API which rows of its conformance tests hold
+	@$(BIN)/python -m tools.conformance
 
 requirements: $(DEV) ## List which requirements a named test shows, and which none does
 	@$(BIN)/python tools/requirements.py $(ARGS)
