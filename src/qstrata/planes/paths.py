@@ -83,6 +83,9 @@ def choose_path(
         if found is not None:
             links, width = found
             return Path(_sites(views, links, a), links, width, passive)
+    free = choose_path(views, a, b, gain) if barred else None
+    if isinstance(free, Path):
+        return NoPath("; ".join(_through(free.sites, barred)))
     return NoPath(_blockage(views, a, b, barred))
 
 
@@ -187,14 +190,17 @@ def _blockage(views: Sequence[LinkView], a: str, b: str, barred: Barred) -> str:
         if site == b:
             by_name = {view.link: view for view in views}
             dead = [_why(by_name[link]) for link in links if _unusable(by_name[link])]
-            inner = _sites(views, links, a)[1:-1]
-            return "; ".join([*dead, *(f"node {each} {barred[each]}" for each in inner if each in barred)])
+            return "; ".join([*dead, *_through(_sites(views, links, a), barred)])
         passes = int(site != a and site in barred)
         for view, other in neighbours.get(site, ()):
             if other not in seen:
                 step = (blocked + passes + _unusable(view), hops + 1, (*links, view.link), other)
                 heapq.heappush(queue, step)
     return f"no chain of links joins {a} and {b}: declare one"
+
+
+def _through(sites: Sequence[str], barred: Barred) -> list[str]:
+    return [f"node {site} {barred[site]}" for site in sites[1:-1] if site in barred]
 
 
 def _unusable(view: LinkView) -> bool:

@@ -117,9 +117,9 @@ VIEWS = st.lists(
 )
 
 
-def all_paths(views, a, b):
+def all_paths(views, a, b, barred):
     by_ends = {frozenset((view.a, view.b)): view for view in views}
-    inner = [node for node in NODES if node not in (a, b)]
+    inner = [node for node in NODES if node not in (a, b, *barred)]
     for count in range(len(inner) + 1):
         for middle in permutations(inner, count):
             sites = (a, *middle, b)
@@ -140,11 +140,11 @@ def width(views, passive):
     return min(widths)
 
 
-def oracle(views, gain):
+def oracle(views, gain, barred=()):
     for passive in (False, True):
         known = [
             (sites, links, found)
-            for sites, links in all_paths(views, "a", "b")
+            for sites, links in all_paths(views, "a", "b", barred)
             if (found := width(links, passive)) is not None
         ]
         if known:
@@ -167,6 +167,51 @@ def test_the_choice_is_that_of_brute_force_in_any_order_of_links(views, gain, ra
     else:
         assert isinstance(found, Path)
         assert (found.sites, found.width) == (expected[0], expected[2])
+
+
+@given(VIEWS, st.sets(st.sampled_from(NODES)), st.sampled_from([1.0, 2.0]))
+def test_barred_sites_are_gone_around_as_brute_force_does_and_may_be_ends(views, sites, gain):
+    barred = dict.fromkeys(sorted(sites), "is not trusted to relay")
+    expected = oracle(views, gain, sites)
+    found = choose_path(views, "a", "b", gain, barred)
+    if expected is not None:
+        assert isinstance(found, Path)
+        assert (found.sites, found.width) == (expected[0], expected[2])
+        return
+    assert isinstance(found, NoPath)
+    if oracle(views, gain) is not None:
+        assert any(f"node {site} is not trusted to relay" in found.reason for site in sites - {"a", "b"})
+
+
+UNTRUSTED = {"hub": "is not trusted", "n1": "is not trusted", "n0": "is not trusted"}
+
+
+def test_a_star_with_a_barred_hub_has_no_way_through_it_and_the_reason_names_the_hub():
+    found = choose_path(STAR, "a", "c", barred=UNTRUSTED)
+    assert isinstance(found, NoPath)
+    assert found.reason == "node hub is not trusted"
+    assert isinstance(choose_path(STAR, "a", "hub", barred=UNTRUSTED), Path)
+
+
+def test_a_ring_goes_the_long_way_around_a_barred_site_that_may_be_an_end_itself():
+    path = choose_path(RING, "n0", "n2", barred=UNTRUSTED)
+    assert isinstance(path, Path)
+    assert path.sites == ("n0", "n5", "n4", "n3", "n2")
+
+
+def test_a_ladder_passes_beside_a_barred_site():
+    rungs = [link("a", "b"), link("b", "c"), link("x", "y"), link("y", "z")]
+    rungs += [link("a", "x"), link("b", "y"), link("c", "z")]
+    path = choose_path(rungs, "a", "c", barred={"b": "is not trusted"})
+    assert isinstance(path, Path)
+    assert path.sites == ("a", "x", "y", "z", "c")
+
+
+def test_links_that_are_cut_and_sites_that_are_barred_stand_in_one_reason():
+    chain = [link("a", "b", OFF, reason="cut"), link("b", "c")]
+    found = choose_path(chain, "a", "c", barred={"b": "is not trusted"})
+    assert isinstance(found, NoPath)
+    assert found.reason == "link a-b is off (cut); node b is not trusted"
 
 
 @pytest.mark.parametrize("phase", [LinkPhase.PENDING, OFF])

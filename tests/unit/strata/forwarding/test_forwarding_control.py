@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from qstrata.core.address import End
@@ -96,8 +97,8 @@ class Forwarding(Stage):
             self.send(TELEMETRY, CONTROL, self.report())
             self.run(1)
 
-    def require(self, a, b, session="s"):
-        self.send(SERVICE, CONTROL, RequirePath(session, a, b, 100.0))
+    def require(self, a, b, session="s", **more):
+        self.send(SERVICE, CONTROL, RequirePath(session, a, b, 100.0, **more))
         self.run()
 
     def signal(self, link, bearer, up):
@@ -315,3 +316,70 @@ def test_nothing_is_repeated_often_in_a_steady_state(chain):
     assert len(chain.actors[relay].heard) <= 6
     assert len(chain.actors[CONNECTIVITY].heard) <= 4
     assert chain.actors[places.agent(DOMAIN, "n1", "n0-n1")].heard == []
+
+
+def test_a_grant_names_the_relay_channels_between_its_sites(chain):
+    chain.require("n0", "n2")
+    assert chain.granted[-1].channels == ("n0-n1/relay", "n1-n2/relay")
+
+
+def test_a_requirement_that_avoids_a_site_is_another_one_and_gets_another_path(ring):
+    ring.require("n0", "n2")
+    first = ring.granted[-1]
+    other = {"n1": "n3", "n3": "n1"}
+    ring.require("n0", "n2", avoid=(first.sites[1],))
+    second = ring.granted[-1]
+    assert second.sites == ("n0", other[first.sites[1]], "n2")
+    ring.require("n0", "n2", avoid=("n1", "n3"))
+    lost = ring.heard(SERVICE, PathLost)[-1]
+    assert "is to be avoided" in lost.reason
+    assert "n1" in lost.reason or "n3" in lost.reason
+
+
+def test_a_path_becomes_that_of_another_session_as_it_is(ring):
+    ring.require("n0", "n2", "proposal")
+    first = ring.granted[-1]
+    ring.require("n0", "n2", "unit", former="proposal")
+    second = ring.granted[-1]
+    assert (second.session, second.path, second.sites) == ("unit", first.path, first.sites)
+    assert [path.session for path in ring.state.paths] == ["unit"]
+    ring.require("n0", "n2", "unit", former="proposal")
+    assert ring.granted[-1] == second
+
+
+def untrusting(*sites, closed=True):
+    stage = Forwarding("n0", "n1", "n2", "n3", closed=closed)
+    stage.policy = msgspec.structs.replace(stage.policy, untrusted=sites)
+    return stage.begin()
+
+
+def test_no_path_goes_through_a_site_that_is_not_trusted_but_it_may_be_an_end():
+    ring = untrusting("n1")
+    ring.require("n0", "n2")
+    assert ring.granted[-1].sites == ("n0", "n3", "n2")
+    ring.require("n0", "n1", "t")
+    assert ring.granted[-1].sites == ("n0", "n1")
+
+
+def test_a_cut_does_not_move_a_path_through_a_site_that_is_not_trusted():
+    ring = untrusting("n1")
+    ring.require("n0", "n2")
+    ring.signal("n3-n0", "n3-n0/relay", False)
+    ring.tell(3)
+    assert ring.granted[-1].sites == ("n0", "n3", "n2")
+    reason = ring.heard(SERVICE, PathLost)[-1].reason
+    assert "node n1 is not trusted to relay" in reason or "n3-n0" in reason
+
+
+def test_where_only_a_site_that_is_not_trusted_leads_on_the_refusal_names_it():
+    chain = untrusting("n1", closed=False)
+    chain.require("n0", "n2")
+    assert chain.heard(SERVICE, PathLost)[-1].reason == "node n1 is not trusted to relay"
+
+
+def test_a_path_leaves_a_site_that_policy_no_longer_trusts(ring):
+    ring.require("n0", "n2")
+    inner = ring.granted[-1].sites[1]
+    ring.send(MANAGER, CONTROL, msgspec.structs.replace(ring.policy, untrusted=(inner,)))
+    ring.tell(1)
+    assert inner not in ring.granted[-1].sites

@@ -278,7 +278,7 @@ class ForwardingController(Controller):
             return self._begin(message, now)
         route.rate_bps = min(route.rate_bps, message.rate_bps)
         if route.path is not None:
-            return (self._grant(route),)
+            return (self._grant(route), *self.publish())
         if route.lost:
             return (Send(self._service, PathLost(route.session, route.lost)),)
         return self._review(now)
