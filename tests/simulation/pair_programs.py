@@ -6,7 +6,17 @@ from typing import ClassVar
 from qstrata.core.effects import Send
 from qstrata.core.randomness import stream
 from qstrata.fabric.messages.entanglement import Purpose
-from qstrata.fabric.messages.qubits import ApplyGate, Measured, MeasureQubit, PrepareQubit
+from qstrata.fabric.messages.qubits import (
+    ApplyGate,
+    DistilOutcome,
+    DistilPairs,
+    FreeCell,
+    Measured,
+    MeasureQubit,
+    MoveQubit,
+    PrepareQubit,
+)
+from qstrata.physics.entanglement_distillation import Distillation, frame_after
 from qstrata.strata.forwarding.resource.repeater import RepeaterElement
 
 HALF = math.pi / 2
@@ -155,3 +165,62 @@ class Teleporting(RepeaterElement):
 
     def _do(self, kind, what, *fields):
         return Send(self.device, kind(f"{self.address.site}/{self._pair.name}/{what}", *fields))
+
+
+class Distilling(RepeaterElement):
+    """Distil every two pairs of the circuit into one by DEJMPS, and measure what comes of it in Z.
+
+    The first of two pairs is moved aside to make room for the second.
+    """
+
+    ASIDE = 2
+    PROTOCOL = Distillation.DEJMPS
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.on(DistilOutcome, self._distilled)
+        self.on(Measured, self._measured)
+        self._aside = None
+        self._second = None
+        self._bits = {}
+        self._kept = None
+        self.tries = 0
+        self.measured = []
+
+    def deliver(self, pair, now):
+        if self._aside is None:
+            self._aside = pair
+            move = MoveQubit(f"{self.address.site}/{pair.name}/move", pair.cell, self.ASIDE)
+            return [Send(self.device, move), *self.finish(measured=True)]
+        self._second = pair
+        name = f"{self.address.site}/{self._aside.name}/distil"
+        return [Send(self.device, DistilPairs(name, self.ASIDE, pair.cell, self.PROTOCOL))]
+
+    def _distilled(self, message, sender, now):
+        self._bits[self._aside.name, True] = message.bit
+        told = self.tell(self._aside.name, Purpose.DISTILLED, message.bit)
+        return [told, *self._compare()]
+
+    def hear(self, word, now):
+        (self._bits[word.pair, False],) = word.bits
+        return self._compare()
+
+    def _compare(self):
+        if self._aside is None or self._second is None:
+            return []
+        own, far = (self._bits.get((self._aside.name, end)) for end in (True, False))
+        if own is None or far is None:
+            return []
+        frame, parity = frame_after(self.PROTOCOL, self._aside.frame, self._second.frame)
+        self.tries += 1
+        name = f"{self.address.site}/{self._aside.name}"
+        if own ^ far != parity:
+            self._aside = self._second = None
+            return [Send(self.device, FreeCell(f"{name}/failed", self.ASIDE)), *self.finish(measured=True)]
+        self._kept = (self._aside.name, frame)
+        return [Send(self.device, MeasureQubit(f"{name}/measure", self.ASIDE))]
+
+    def _measured(self, message, sender, now):
+        self.measured.append((*self._kept, message.bit.take()[0]))
+        self._aside = self._second = None
+        return self.finish(measured=True)

@@ -8,8 +8,9 @@ import pytest
 from qstrata.core.randomness import stream
 from qstrata.core.time import PS_PER_S
 from qstrata.physics import bell, chain, pair_link
+from qstrata.physics.entanglement_distillation import Distillation, distil
 from qstrata.physics.memories import MemoryParameters
-from tests.simulation.pair_programs import Collecting, Measuring, Teleporting
+from tests.simulation.pair_programs import Collecting, Distilling, Measuring, Teleporting
 from tests.simulation.pair_world import PairWorld
 
 NEAR = {"length_km": 0.1, "loss_db": 0.0}
@@ -62,6 +63,26 @@ def test_a_perfect_pair_teleports_perfectly():
     world = PairWorld(3, Teleporting, link=NEAR | {"fidelity": 1.0}, cells=3)
     world.run_until(lambda: len(world.tail.checks) >= 300)
     assert not any(world.tail.checks)
+
+
+@pytest.mark.parametrize("stations", [2, 3])
+def test_ends_distil_pairs_that_never_met(stations):
+    world = PairWorld(stations, Distilling, link=NEAR | {"fidelity": 0.9}, cells=3)
+    world.run_until(lambda: world.tail.tries >= 3_000)
+    of_link = bell.werner(bell.chain_fidelity(0.9, stations - 1))
+    expected = distil(Distillation.DEJMPS, of_link, of_link)
+    ends = world.head, world.tail
+    p, count = expected.probability, world.tail.tries
+    assert within_5_errors(len(world.tail.measured) / count, p, math.sqrt(p * (1 - p) / count))
+    errors = [
+        a ^ b ^ frame >> 1
+        for (name, frame, a), (same, _, b) in zip(*(end.measured for end in ends), strict=False)
+        if name == same
+    ]
+    assert len(errors) >= count * p * 0.9
+    qber = bell.qber(expected.pair)[0]
+    assert within_5_errors(np.mean(errors), qber, math.sqrt(qber * (1 - qber) / len(errors)))
+    assert qber < bell.qber(of_link)[0]
 
 
 def kernel_run(stations, pairs, figures, memory):

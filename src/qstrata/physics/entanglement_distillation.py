@@ -20,7 +20,10 @@ class Distillation(enum.Enum):
 
 
 class Distilled(msgspec.Struct, frozen=True):
-    """Hold how often the ends agree, the pair if they do, and the parity of the bits that means success."""
+    """Hold how often the ends agree, the pair if they do, and the parity of the bits that means success.
+
+    Where they never agree, the pair is noise.
+    """
 
     probability: float
     pair: BellDiagonal
@@ -73,6 +76,8 @@ def distil(
     noise = (1.0 - works) / 8.0
     kept = [works * ((1.0 - misread) * y + misread * n) + noise for y, n in zip(agree, differ, strict=True)]
     total = sum(kept)
+    if total <= 0.0:
+        return Distilled(0.0, BellDiagonal(0.0, 0.0, 0.0, frame), parity)
     return Distilled(total, from_probabilities([one / total for one in kept], frame), parity)
 
 

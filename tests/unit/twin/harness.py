@@ -69,8 +69,10 @@ class World:
 
     def __init__(self, plan, entropy=None):
         devices = [end.device for link in plan.links for end in link.ends]
+        devices += [memory.device for memory in plan.memories]
         addresses = [*devices, *(monitor.device for monitor in plan.monitors), plan.lab]
-        self.twin = Twin(plan, {address: FakePort(address) for address in addresses}, entropy)
+        self._ports = {address: FakePort(address) for address in addresses}
+        self.twin = Twin(plan, self._ports, entropy)
         self.now = 0
         self.sent = []
         self.bearers = []
@@ -83,6 +85,10 @@ class World:
         known = len(self.sent)
         self._perform(self.twin.receive(message, sender, self.now))
         return [message for _, _, _, message in self.sent[known:]]
+
+    def adopt(self, plan):
+        """Give the twin another plan of the same devices."""
+        self._perform(self.twin.adopt(plan, self._ports, self.now))
 
     def run_until(self, time_ps):
         while self._queue and self._queue[0][0] <= time_ps:
