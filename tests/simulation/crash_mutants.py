@@ -254,7 +254,7 @@ MUTANTS = (
     Mutant("enc gives a key twice", "key-once", wrapped(*HAND_OUT, _keep_after_enc)),
     Mutant("dec gives a key twice", "key-once", wrapped(*HAND_OUT, _keep_after_dec)),
     Mutant("answer not noted", "histories-agree", wrapped(*HAND_OUT, _hand_out_unnoted)),
-    Mutant("other bits answered", "equal-clients", wrapped(delivery, "_copy", _copy_otherwise)),
+    Mutant("other bits answered", "equal-clients", wrapped(delivery, "_own", _copy_otherwise)),
     Mutant("anybody fetches", "right-pair", _let_anybody_fetch),
     Mutant("expired key revived", "expired", _outlive_the_session),
     Mutant("key in telemetry", "never-arrows", wrapped(kme, "_session_sample", _tell_telemetry)),

@@ -244,17 +244,35 @@ def wiped(bits: list[KeyMaterial]) -> bool:
     return bool(bits)
 
 
-def test_bits_of_a_key_are_wiped_in_memory_once_its_end_is_durable(shared: Rig) -> None:
-    (first,) = bits_of(shared, SESSION)[:1]
-    shared.tell(shared.application, EncKeys(99, ALICE, BOB, 1, 0), 0.0001)
-    assert len(first) == 32
+def test_kme_keeps_no_bits_of_a_key_in_memory_that_it_has_handed_out(shared: Rig) -> None:
+    held = bits_of(shared, SESSION)
+    (key,) = shared.enc().keys
+    mine = [bits for bits in held if bits == key.bits]
+    shared.enc()
+    assert len(mine) == 1
+    assert wiped(mine)
+    shared.dec((shared.enc(peer=CAROL).keys[0].key_id,), CAROL, ALICE)
+    shared.run(1)
+    assert not shared.kme.store.given
+
+
+def test_bits_of_a_session_are_wiped_in_memory_once_its_end_is_durable(shared: Rig) -> None:
+    bits = [*bits_of(shared, SESSION), *bits_of(shared, WITH_CAROL)]
+    for session in (SESSION, WITH_CAROL):
+        shared.tell(shared.controller, CloseSession(session), 0.0001)
+        assert len(bits[-1]) == 32
     shared.run(0.01)
+    assert wiped(bits)
+
+
+def test_bits_of_a_copy_are_wiped_in_memory_once_the_master_has_the_key(shared: Rig) -> None:
+    before = len(bits_of(shared, WITH_DAVE))
+    ask(shared, DAVE)
+    copies = bits_of(shared, WITH_DAVE)[before:]
+    shared.settle()
     (given,) = shared.application.take(KeysDelivered)
-    assert wiped([first])
     assert given.keys[0].bits.size_bits == 256
-    rest = bits_of(shared, SESSION)
-    shared.tell(shared.controller, CloseSession(SESSION))
-    assert wiped(rest)
+    assert wiped(copies)
 
 
 def test_bits_of_void_copies_are_wiped_in_memory(shared: Rig) -> None:

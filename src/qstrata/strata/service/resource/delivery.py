@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from qstrata.core.address import Address
-from qstrata.core.effects import Drop, Effects, Note, Put, Send
+from qstrata.core.effects import Commit, Drop, Effects, Note, Put, Send
 from qstrata.core.secrets import KeyMaterial
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.log import Answered
@@ -159,35 +159,48 @@ class Delivery:
         sae: str,
         sender: Address,
         before: Sequence[Put | Drop] = (),
+        others: Copies = (),
     ) -> Effects:
+        """Mark keys as given, and their copies in other sessions, then answer; `before` is committed first.
+
+        The bits of a key that nobody else may fetch here leave with the answer.
+        """
         changes: list[Put | Drop] = [*before]
-        delivered = tuple(DeliveredKey(key.key_id, _copy(key)) for key in keys)
+        delivered: list[DeliveredKey] = []
         for key in keys:
-            changes += _marked(self._store.sessions[key.session], key, sae)
-        answer = Send(self._store.port.bind(sender), KeysDelivered(request, delivered))
+            holder = self._store.sessions[key.session]
+            if holder.is_local and not key.delivered_to:
+                delivered.append(DeliveredKey(key.key_id, _copy(key)))
+                changes += holder.hand_out_in_part(key, sae)
+            else:
+                delivered.append(DeliveredKey(key.key_id, _own(key)))
+                changes += holder.finish(key, KeyState.DELIVERED, (*key.delivered_to, sae))
+        answer = Send(self._store.port.bind(sender), KeysDelivered(request, tuple(delivered)))
         notes = [Note(Answered(self._store.site, sae, verb, key.key_id)) for key in keys]
         last_ps = min(key.valid_until_ps for key in keys)
+        for holder, copies in others:
+            last_ps = min(last_ps, holder.record.valid_until_ps)
+            for key in copies:
+                changes += _marked(holder, key, sae)
 
         def durable(now: int) -> Effects:
-            if now >= last_ps:
-                return self._refuse(request, sender, Fault.BAD_REQUEST, NOT_FOUND)
-            return [*notes, answer]
+            self._store.wipe_given()
+            self._store.given = delivered
+            if now < last_ps:
+                return [*notes, answer]
+            return self._refuse(request, sender, Fault.BAD_REQUEST, NOT_FOUND)
 
-        holders = [self._store.sessions[name] for name in dict.fromkeys(key.session for key in keys)]
-        return [committed((*changes, *self._store.prune(session)), holders, durable)]
+        changes += self._store.prune(session)
+        if others:
+            return [committed(changes, [holder for holder, _ in others], durable)]
+        return [Commit(tuple(changes), durable)]
 
     def _hand_out_copies(
         self, copies: Copies, before: Sequence[Put | Drop], request: EncKeys, sender: Address
     ) -> Effects:
         """Hand keys out to their master, of which each slave has a copy in its session with the master."""
-        (first, keys), *others = copies
-        changes = [*before]
-        for session, of_slave in others:
-            for key in of_slave:
-                changes += _marked(session, key, request.sae)
-            changes += self._store.prune(session)
-        given = self._hand_out(first, keys, "enc", request.request, request.sae, sender, changes)
-        return given
+        (session, keys), *others = copies
+        return self._hand_out(session, keys, "enc", request.request, request.sae, sender, before, others)
 
     def _unknown(self, sae: str) -> tuple[Fault, str] | None:
         if self._store.registry_serial < 0:
@@ -202,16 +215,19 @@ class Delivery:
         unknown = self._unknown(sae)
         if unknown is not None:
             return unknown
-        domain = self._store.address.domain
-        if not is_of(domain, peer):
-            refused = outside(domain, peer, not self._store.saes[sae].routable)
-            fault = Fault.UNAUTHORIZED if isinstance(refused, NotRoutableRefusal) else Fault.BAD_REQUEST
-            return fault, refused.reason
         if peer not in self._store.saes:
-            return Fault.BAD_REQUEST, "the other SAE is not known"
+            return self._stranger(sae, peer)
         if peer not in self._store.saes[sae].peers:
             return Fault.UNAUTHORIZED, "policy does not let these SAEs share keys"
         return None
+
+    def _stranger(self, sae: str, peer: str) -> tuple[Fault, str]:
+        domain = self._store.address.domain
+        if is_of(domain, peer):
+            return Fault.BAD_REQUEST, "the other SAE is not known"
+        refused = outside(domain, peer, not self._store.saes[sae].routable)
+        fault = Fault.UNAUTHORIZED if isinstance(refused, NotRoutableRefusal) else Fault.BAD_REQUEST
+        return fault, refused.reason
 
     def _wrong_slaves(self, message: EncKeys) -> tuple[Fault, str] | None:
         for slave in (message.peer, *message.also):
@@ -292,11 +308,15 @@ def _copy(key: KeyRecord) -> KeyMaterial:
     return KeyMaterial(key.bits.reveal() if key.bits is not None else b"")
 
 
+def _own(key: KeyRecord) -> KeyMaterial:
+    return key.bits if key.bits is not None else KeyMaterial(b"")
+
+
 def _marked(session: Session, key: KeyRecord, sae: str) -> list[Put | Drop]:
-    """Mark a key as given to an SAE: wholly, but for the first of two SAEs of this KME."""
-    if session.is_local and not key.delivered_to:
+    """Mark a copy as given to the master: wholly, but where the slave fetches it at this KME."""
+    if session.is_local:
         return session.hand_out_in_part(key, sae)
-    return session.finish(key, KeyState.DELIVERED, (*key.delivered_to, sae))
+    return session.discard(key, KeyState.DELIVERED, (sae,))
 
 
 def _may_fetch(session: Session, key: KeyRecord, sae: str) -> bool:

@@ -9,6 +9,7 @@ from qstrata.core.effects import Commit, Drop, Effects, Note, Put, Record
 from qstrata.core.randomness import RandomSource
 from qstrata.core.time import PS_PER_MS, PS_PER_S
 from qstrata.fabric.log import KeyHeld
+from qstrata.fabric.messages.delivery import DeliveredKey
 from qstrata.fabric.port import Port
 from qstrata.store.records import (
     BatchRecord,
@@ -84,6 +85,7 @@ class KeyStore:
         self.session_of: dict[str, Session] = {}
         self.copies: dict[str, list[Session]] = {}
         self.burnt: list[Put | Drop] = []
+        self.given: list[DeliveredKey] = []
         by_session: dict[str, list[Record]] = {}
         for record in records:
             if isinstance(record, SessionMark | BatchRecord | KeyTotals | KeyRecord):
@@ -164,6 +166,15 @@ class KeyStore:
                 self._forget_key(change.key.partition("/")[0], session)
         return changes
 
+    def wipe_given(self) -> None:
+        """Overwrite the keys that were last given; the fabric has made the receiver's own copy of them.
+
+        What was to be written of them has been written, for commits of a node keep their order.
+        """
+        for key in self.given:
+            key.bits.wipe()
+        self.given = []
+
     def _index(self, key_id: str, session: Session) -> None:
         if self.session_of.setdefault(key_id, session) is not session:
             self.copies.setdefault(key_id, []).append(session)
@@ -178,7 +189,7 @@ class KeyStore:
 def committed(
     changes: Sequence[Put | Drop], sessions: Sequence[Session], then: Callable[[int], Effects] | None = None
 ) -> Commit:
-    """Commit changes, and wipe the bits of keys that these sessions have ended once that is durable.
+    """Commit changes, and wipe the bits that these sessions have spent once that is durable.
 
     What was to be written of these keys before has then been written, for commits of a node keep their order.
     """

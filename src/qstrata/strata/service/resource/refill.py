@@ -61,6 +61,7 @@ class Refill:
     def tick(self, now: int) -> Effects:
         """Refill what is below depth, retry what the relay refused, give up what is overdue."""
         effects: list[Effect] = [Timer(now + self._store.figures.refill_ps, self.tick)]
+        self._store.wipe_given()
         forgotten = self._store.forget()
         if forgotten:
             effects.append(Commit(tuple(forgotten)))

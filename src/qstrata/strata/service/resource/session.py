@@ -226,7 +226,7 @@ class Session:
         for key_id in batch.key_ids:
             key = self.keys.get(key_id)
             if key is not None and key.state == KeyState.POOLED:
-                changes += self.finish(key, KeyState.DESTROYED, ())
+                changes += self.discard(key, KeyState.DESTROYED, ())
         return changes
 
     def forget_void(self, sequences: Sequence[int]) -> list[Put | Drop]:
@@ -244,14 +244,12 @@ class Session:
         changes: list[Put | Drop] = []
         for sequence in sequences:
             for key_id in self.from_peer.get(sequence, ())[:]:
-                changes += self.finish(self.keys[key_id], KeyState.DESTROYED, ())
+                changes += self.discard(self.keys[key_id], KeyState.DESTROYED, ())
         return changes
 
     def finish(self, key: KeyRecord, state: KeyState, delivered_to: tuple[str, ...]) -> list[Put | Drop]:
-        """Bring a key to an end state: its bits go, once that is durable; returns the rows to commit."""
+        """Bring a key to an end state: its bits are the caller's; returns the rows to commit."""
         ended = msgspec.structs.replace(key, state=state, bits=None, delivered_to=delivered_to)
-        if key.bits is not None:
-            self.spent.append(key.bits)
         del self.keys[key.key_id]
         self._halves -= key.state == KeyState.DELIVERED_IN_PART
         self._end(ended)
@@ -265,6 +263,12 @@ class Session:
             if not mine:
                 del self.from_peer[key.sequence]
         return changes
+
+    def discard(self, key: KeyRecord, state: KeyState, delivered_to: tuple[str, ...]) -> list[Put | Drop]:
+        """Bring a key to an end state whose bits nobody needs: they are `spent`, to be wiped."""
+        if key.bits is not None:
+            self.spent.append(key.bits)
+        return self.finish(key, state, delivered_to)
 
     def hand_out_in_part(self, key: KeyRecord, sae: str) -> list[Put | Drop]:
         """Note that one of two SAEs of this KME has a key; the other may still fetch it."""
@@ -334,7 +338,7 @@ class Session:
         """End every live key and close the session: its life is over, and its batches are not asked for."""
         changes: list[Put | Drop] = []
         for key in list(self.keys.values()):
-            changes += self.finish(key, KeyState.EXPIRED, key.delivered_to)
+            changes += self.discard(key, KeyState.EXPIRED, key.delivered_to)
         for sequence, batch in list(self.batches.items()):
             if sequence not in self.void:
                 changes.append(Drop(BatchRecord.kind, batch.key))
