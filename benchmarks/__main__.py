@@ -1,4 +1,4 @@
-"""`python -m benchmarks [MEASURE ...] [--json] [--hours H]`: measure, and print a table or JSON."""
+"""`python -m benchmarks [MEASURE ...] [--json] [--quick]`: measure, and print tables or JSON."""
 
 import argparse
 import os
@@ -11,7 +11,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import etsi014
 from benchmarks.clicks import clicks
+from benchmarks.kmes import Row
 from benchmarks.measures import Figure, fabric, kernel, store, virtual_hours
 from benchmarks.postprocessing import postprocessing
 
@@ -23,7 +25,11 @@ MEASURES: dict[str, Callable[[float], list[Figure]]] = {
     "clicks": lambda _: clicks(),
     "postprocessing": lambda _: postprocessing(),
 }
-"""What can be measured, given the virtual hours of Madrid."""
+"""What can be measured, given the virtual hours of Madrid; ETSI014 besides, which has a table of its own."""
+
+ETSI014 = "etsi014"
+WIDTH = 150
+NAMES = (*MEASURES, ETSI014)
 
 
 def machine() -> dict[str, Any]:
@@ -35,35 +41,70 @@ def machine() -> dict[str, Any]:
     }
 
 
-def show(figures: list[Figure], before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Print the figures as a table."""
+def show(figures: list[Figure], rows: list[Row], before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Print the figures and rows as tables."""
+    console = Console(width=WIDTH)
+    if figures:
+        console.print(_figures(figures))
+    if rows:
+        console.print(_rows(rows))
+        for row in rows:
+            if row.note:
+                console.print(f"{row.row}: {row.note}")
+    load = f"load {before['load-1-min']} before, {after['load-1-min']} after"
+    console.print(f"Python {after['python']}, {after['processors']} processors, {load}")
+
+
+def _figures(figures: list[Figure]) -> Table:
     table = Table("measure", "figure", "value", "unit", "bound")
     for figure in figures:
         value = f"{figure.value:,.0f}" if figure.value >= 1000 else f"{figure.value:.3g}"
         table.add_row(figure.measure, figure.name, value, figure.unit, figure.bound)
-    console = Console()
-    console.print(table)
-    load = f"load {before['load-1-min']} before, {after['load-1-min']} after"
-    console.print(f"Python {after['python']}, {after['processors']} processors, {load}")
+    return table
+
+
+def _rows(rows: list[Row]) -> Table:
+    table = Table("ETSI 014", "per s", "p50/p99 ms", "CPU ms", "constant", "ratio", "load", "bound", "kept")
+    for row in rows:
+        beside = f"{row.constant_per_s:,.0f}/s, {row.constant_cpu_ms:.3f} ms" if row.constant_per_s else ""
+        table.add_row(
+            row.row,
+            f"{row.per_s:,.0f} {row.unit}",
+            f"{row.p50_ms:.1f} / {row.p99_ms:.1f}",
+            f"{row.cpu_ms:.3f}" if row.cpu_ms else "",
+            beside,
+            f"{row.ratio:.2f}" if row.ratio else "",
+            f"{row.load_1_min:g}",
+            row.bound,
+            "yes" if row.holds else "no",
+        )
+    return table
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the speed of qstrata.")
-    parser.add_argument("measure", nargs="*", help=f"what to measure, of {', '.join(MEASURES)} (default all)")
+    parser.add_argument("measure", nargs="*", help=f"what to measure, of {', '.join(NAMES)} (default all)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--hours", type=float, default=6.0, help="virtual hours of Madrid (default 6)")
+    parser.add_argument(
+        "--rows", nargs="+", choices=etsi014.ROWS, default=list(etsi014.ROWS), help="of etsi014"
+    )
+    parser.add_argument("--quick", action="store_true", help="two seconds for each row of etsi014")
     given = parser.parse_args()
-    if unknown := [name for name in given.measure if name not in MEASURES]:
-        parser.error(f"nothing is called {unknown[0]}: choose of {', '.join(MEASURES)}")
+    if unknown := [name for name in given.measure if name not in NAMES]:
+        parser.error(f"nothing is called {unknown[0]}: choose of {', '.join(NAMES)}")
+    wanted = given.measure or NAMES
     before = machine()
-    figures = [figure for name in given.measure or MEASURES for figure in MEASURES[name](given.hours)]
+    figures = [figure for name in wanted if name in MEASURES for figure in MEASURES[name](given.hours)]
+    seconds = etsi014.QUICK_SECONDS if given.quick else etsi014.SECONDS
+    rows = etsi014.measure(given.rows, seconds) if ETSI014 in wanted else []
     after = machine()
     if given.json:
-        document = {"before": before, "after": after, "figures": figures}
+        document = {"before": before, "after": after, "figures": figures, "etsi014": rows}
         sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
     else:
-        show(figures, before, after)
+        show(figures, rows, before, after)
 
 
 if __name__ == "__main__":

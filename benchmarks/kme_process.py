@@ -40,11 +40,11 @@ FIXED_ANSWER = (
 
 
 class Up(msgspec.Struct, frozen=True):
-    """Where the KMEs are, by site; and the certificates of CA and SAEs."""
+    """Where the KMEs are, by site; paths of the CA's certificate, and of certificates and keys of SAEs."""
 
     ports: dict[str, int]
-    ca: Path
-    saes: dict[str, tuple[Path, Path]]
+    ca: str
+    saes: dict[str, tuple[str, str]]
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ def description() -> Description:
             "saes": [{"name": name, "node": site} for name, site in zip(SAES, SITES, strict=True)],
             "sessions": [{"between": SAES}],
             "defaults": {
-                "session": {"depth": DEPTH, "rate-keys-per-s": 100_000.0},
+                "session": {"depth-keys": DEPTH, "rate-keys-per-s": 100_000.0},
                 "limits": {"max-stored-keys": 1_000_000},
             },
         }
@@ -106,9 +106,9 @@ class _Bench:
         while not all(kme.store.pairs for kme in self._kmes.values()):  # noqa: ASYNC110
             await asyncio.sleep(POLL_S)
         paths = self._network.pki
-        saes = {name: (paths.of(name).certificate, paths.of(name).key) for name in SAES}
+        saes = {name: (str(paths.of(name).certificate), str(paths.of(name).key)) for name in SAES}
         ports = {site: int(url.rpartition(":")[2]) for site, url in self._network.urls.items()}
-        self._pipe.send(Up(ports, paths.ca.certificate, saes))
+        self._pipe.send(Up(ports, str(paths.ca.certificate), saes))
         self._loop.add_reader(self._pipe.fileno(), self._asked)
 
     def _asked(self) -> None:
