@@ -36,7 +36,7 @@ from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.asking import Serials, Subscription
 from qstrata.planes.controlling import Controller
-from qstrata.planes.paths import Barred, LinkPhase, LinkView, NoPath, Path
+from qstrata.planes.paths import Barred, LinkPhase, LinkView, NoPath, Path, choose_path
 from qstrata.strata.forwarding.control.links import SETTLED, LinkBook
 from qstrata.strata.forwarding.control.promises import Load, shortfall
 from qstrata.strata.forwarding.control.routes import Route, Verdict, barred_sites, judge
@@ -50,6 +50,9 @@ RETIRE_PS = 10 * PS_PER_S
 
 SWEEP_PS = 10 * PS_PER_S
 """How often tables, and what has not come about, are said again, lest a loss went unnoticed."""
+
+SILENT_PS = 3 * PS_PER_S
+"""How long relays may take to confirm a path before another one is looked for."""
 
 MEDIA_SWEEPS = 3
 """Every how many sweeps media are required again, which answers with their present signals."""
@@ -320,6 +323,7 @@ class ForwardingController(Controller):
         if not self._is_settling(now):
             for route in self._routes.values():
                 effects += self._act(route, *judge(route, self._views, now, self._barred(route)), now)
+                effects += self._doubt(route, now)
         return [*effects, *self.publish()]
 
     def _is_settling(self, now: int) -> bool:
@@ -334,6 +338,21 @@ class ForwardingController(Controller):
         if verdict is Verdict.LOSE and isinstance(found, NoPath):
             return self._lose(route, found.reason, now)
         return []
+
+    def _doubt(self, route: Route, now: int) -> list[Effect]:
+        """Leave a path that relays have not confirmed in time for another, or say that they have not."""
+        if route.pending is None or now - route.switched_ps < SILENT_PS:
+            return []
+        silent = self._tables.silent(route.pending_number)
+        barred = {**self._barred(route), **dict.fromkeys(silent, "is silent")}
+        found = choose_path(list(self._views.values()), *route.ends, barred=barred)
+        if isinstance(found, Path) and found.links != route.pending.links:
+            return self._switch(route, found, now)
+        reason = f"the relay at {' and '.join(silent)} has not confirmed its table"
+        if route.path is not None or route.lost == reason:
+            return []
+        route.lost = reason
+        return [Send(self._service, PathLost(route.session, reason))]
 
     def _switch(self, route: Route, path: Path, now: int) -> list[Effect]:
         effects: list[Effect] = []
@@ -351,7 +370,7 @@ class ForwardingController(Controller):
         if route.number:
             effects.append(Timer(now + RETIRE_PS, partial(self._retire, route.number)))
         route.path, route.number = route.pending, route.pending_number
-        route.pending, route.pending_number = None, 0
+        route.pending, route.pending_number, route.lost = None, 0, ""
         return [*effects, self._grant(route)]
 
     def _lose(self, route: Route, reason: str, now: int) -> list[Effect]:

@@ -89,10 +89,12 @@ class TableBook:
 
     def in_force(self, path: int) -> bool:
         """Tell whether every relay of a path has confirmed a table that holds it."""
-        known = self._paths.get(path)
-        return known is not None and all(
-            self._confirmed.get(site, 0) >= self._needed[path] for site in known.sites
-        )
+        return path in self._paths and not self.silent(path)
+
+    def silent(self, path: int) -> tuple[str, ...]:
+        """Return the sites of a path whose relays have not confirmed a table that holds it."""
+        sites = self._paths[path].sites
+        return tuple(site for site in sites if self._confirmed.get(site, 0) < self._needed[path])
 
     def _raise(self, sites: Sequence[str], now: int) -> int:
         version = self._serials.next(now)
