@@ -210,7 +210,9 @@ class Assembly:
         """Make the agent of a link at one of its ends."""
         controller = places.controller(End.FORWARDING_CTL, self.plan.domain)
         port = self.fabric.port(spec.address)
-        agent = AgentElement(spec.address, port, spec.link, spec.peer, spec.channel, spec.device, controller)
+        random = source(self.seed, "agent", site, spec.link, self.host.incarnation(site))
+        ends = spec.link, spec.peer, spec.channel, spec.device, controller
+        agent = AgentElement(spec.address, port, *ends, random=random)
         self.spawn(site, agent)
 
     def _make_face(self, site: str) -> None:

@@ -26,6 +26,7 @@ from qstrata.network.tables import (
     EngineName,
     InitialKeyBits,
     LengthKm,
+    Level,
     Limits,
     LossDb,
     Management,
@@ -43,6 +44,7 @@ from qstrata.network.tables import (
     WantedChannels,
     said,
 )
+from qstrata.physics.counts import expected_counts
 from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.physics.parameters import LinkParameters, check_parameters
 from qstrata.physics.profiles import DEFAULT_PROFILE, profile
@@ -75,6 +77,12 @@ __all__ = [
 
 MAX_NODES = 1000
 MAX_LINKS = 5000
+NATIVE = "native"
+CLICKS = "clicks"
+FIRST_KEY_BITS = 8192
+"""A link at level `clicks` is given so much key at least: half of it authenticates its first blocks."""
+CLICKS_MAX = 1 << 24
+"""A block at level `clicks` has so many clicks at most: its ends hold about 20 bytes for each of them."""
 
 
 class KmePort(Table, frozen=True, kw_only=True):
@@ -134,7 +142,8 @@ class LinkFigures(Table, frozen=True, kw_only=True):
     ] = DeviceFigures()
     block_s: BlockSeconds = 60
     initial_key_bits: InitialKeyBits = 0
-    engine: EngineName = "native"
+    level: Level = "counts"
+    engine: EngineName = NATIVE
     engine_key_bits: EngineKeyBits = 256
     engine_limit_s: EngineLimit = 300.0
 
@@ -183,6 +192,25 @@ class Link(LinkFigures, frozen=True, kw_only=True):
         merged = msgspec.structs.replace(profile(self.profile).link_parameters(self.loss_db), **figures)
         check_parameters(merged)
         return merged
+
+    def check_level(self) -> None:
+        """Refuse a level of detail that the link cannot have; InputError says what to change."""
+        if self.level != CLICKS:
+            return
+        if self.engine != NATIVE:
+            raise InputError(f"level `clicks` is for engine `native`, not {self.engine!r}: change either")
+        if self.initial_key_bits < FIRST_KEY_BITS:
+            raise InputError(
+                f"level `clicks` needs initial-key-bits from {FIRST_KEY_BITS}, not {self.initial_key_bits}: "
+                "they authenticate the first blocks"
+            )
+        parameters = self.link_parameters
+        clicks = expected_counts(parameters, parameters.pulse_rate_hz * self.block_s).detections
+        if clicks > CLICKS_MAX:
+            raise InputError(
+                f"a block of {self.block_s} s has {clicks:.3g} clicks, level `clicks` takes {CLICKS_MAX}: "
+                "give a shorter block-s, or level `counts`"
+            )
 
     @property
     def _declared(self) -> Channels:

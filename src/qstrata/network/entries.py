@@ -29,6 +29,7 @@ from qstrata.network.tables import (
     KeysPerRequest,
     LargestKey,
     LengthKm,
+    Level,
     LossDb,
     Management,
     Medium,
@@ -98,6 +99,7 @@ class LinkKind(Table, frozen=True, kw_only=True):
     ) = None
     block_s: BlockSeconds | None = None
     initial_key_bits: InitialKeyBits | None = None
+    level: Level | None = None
     engine: EngineName | None = None
     engine_key_bits: EngineKeyBits | None = None
     engine_limit_s: EngineLimit | None = None

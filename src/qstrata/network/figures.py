@@ -133,9 +133,17 @@ class _Figures:
         if whole.get("profile", LinkFigures().profile) not in _PROFILE_NAMES:
             return
         try:
-            _ = msgspec.convert({"channels": "default", **whole}, Link).link_parameters
+            sound = msgspec.convert({"channels": "default", **whole}, Link)
+            _ = sound.link_parameters
         except InputError as fault:
             at = _first((view.get("parameters") for view in views), views[0])
+            yield Problem(at.place, str(fault))
+            return
+        try:
+            if link is not _ANY_LINK:
+                sound.check_level()
+        except InputError as fault:
+            at = _first((view.get("level") for view in views), views[0])
             yield Problem(at.place, str(fault))
 
     @cached_property

@@ -23,7 +23,7 @@ from qstrata.fabric.messages.policy import (
 from qstrata.fabric.port import management_bearer
 from qstrata.fabric.scope import Directory
 from qstrata.interfaces.etsi014.face import FACE_NAME
-from qstrata.network.description import Description, Link
+from qstrata.network.description import CLICKS, NATIVE, Description, Link
 from qstrata.planes import places
 from qstrata.strata.forwarding.resource.station import RelayLink
 from qstrata.twin.plan import LinkEnd, LinkPlan, MonitorPlan, TwinPlan
@@ -122,13 +122,18 @@ def make_plan(description: Description) -> NetworkPlan:
         forwarding=ForwardingPolicy(
             sites=tuple(names),
             links=tuple(
-                LinkSpec(link.name, *link.ends, link.link_parameters, commissioned=link.engine == "native")
+                LinkSpec(link.name, *link.ends, link.link_parameters, commissioned=_is_watched(link))
                 for link in description.links
             ),
             untrusted=tuple(node.name for node in description.nodes if not node.trusted),
         ),
         service=_service(description),
     )
+
+
+def _is_watched(link: Link) -> bool:
+    """Say whether the link's instruments tell what its parameters foretell."""
+    return link.engine == NATIVE and link.level != CLICKS
 
 
 def _is_whole(link: Link) -> bool:
@@ -268,6 +273,7 @@ def twin_plan(plan: NetworkPlan, seed: int | None, newest_blocks: dict[str, int]
                 initial_key_bits=0 if newest_blocks.get(link.name, -1) >= 0 else link.initial_key_bits,
                 first_block=max(newest_blocks.get(link.name, 0), 0) + 1,
                 engine=link.engine,
+                level=link.level,
                 block_key_bits=link.engine_key_bits,
                 limit_s=link.engine_limit_s,
             )

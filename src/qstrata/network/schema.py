@@ -33,6 +33,8 @@ LOADER_ONLY = (
     "both their KMEs.",
     "The device figures of a link obey signal intensity > weak + vacuum intensity and weak > vacuum "
     "intensity, and its three probabilities of intensities add up to 1.",
+    "A link of `level: clicks` has engine `native`, 8192 initial key bits or more, and blocks of at most "
+    "16777216 clicks.",
 )
 """What the loader demands and a schema cannot say."""
 

@@ -104,6 +104,13 @@ InitialKeyBits = Annotated[
         multiple_of=8,
     ),
 ]
+Level = Annotated[
+    Literal["counts", "clicks"],
+    Meta(
+        description="how finely it is emulated: `counts` draws how many clicks a block has, and its key; "
+        "`clicks` draws every click, and each end distils its key from its own records"
+    ),
+]
 EngineName = Annotated[
     str,
     said(

@@ -82,8 +82,28 @@ class LinkSample(Message, frozen=True, gc=False):
     counts: Counts
 
 
+class Stages(msgspec.Struct, frozen=True, gc=False):
+    """How many bits a raw block had at each stage of its distillation, and how many were told.
+
+    `corrected_bits` errors were found; `parity_bits` and `hash_bits` were told in public and are gone;
+    `tag_bits` of older key authenticated what was told.
+    """
+
+    clicks: int
+    sifted_bits: int
+    test_bits: int
+    corrected_bits: int
+    parity_bits: int
+    hash_bits: int
+    tag_bits: int
+    secret_bits: int
+
+
 class BlockSample(Message, frozen=True, gc=False):
-    """What one end distilled from one block; `length_bits` 0 means that no key could be had."""
+    """What one end distilled from one block; `length_bits` 0 means that no key could be had.
+
+    `stages` of a block that the agents distilled themselves; `finding` says why they gave it up, if so.
+    """
 
     arrow: ClassVar[str] = "F8"
     sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_RES,)
@@ -98,6 +118,8 @@ class BlockSample(Message, frozen=True, gc=False):
     duration_ps: int
     qber: float
     provisioned: bool
+    stages: Stages | None = None
+    finding: str = ""
 
 
 class LinkPoolSample(msgspec.Struct, frozen=True, gc=False):

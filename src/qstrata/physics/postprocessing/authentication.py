@@ -1,8 +1,8 @@
 """Authentication of what was told in public: Wegman-Carter tags, and the key that they use up.
 
-A tag is the polynomial hash of the transcript plus a mask, modulo 2^127 - 1. Hash point and mask are secret
-key that both ends hold before the block, taken afresh for every block; the two directions share the
-point and have a mask each. Whoever does not know them makes a valid tag for another transcript
+A tag is the polynomial hash of the transcript plus a mask, modulo 2^61 - 1, twice. Hash points and masks are
+secret key that both ends hold before the block, taken afresh for every block; the two directions share
+the points and have masks of their own. Whoever does not know them makes a valid tag for another transcript
 with a probability of at most `collision_bound` of its length.
 Source: M. N. Wegman, J. L. Carter, J. Comput. Syst. Sci. 22, 265 (1981).
 """
@@ -11,11 +11,16 @@ import hmac
 
 from qstrata.core.errors import InputError
 from qstrata.core.secrets import KeyMaterial
-from qstrata.physics.postprocessing.verification import POINT_BYTES, PRIME, as_residue, polynomial_hash
+from qstrata.physics.postprocessing.verification import (
+    POINT_BYTES,
+    PRIME,
+    as_bytes,
+    as_residues,
+    polynomial_hash,
+)
 
 KEY_BITS = 3 * POINT_BYTES * 8
-"""What the authentication of one block uses up: the hash point and one mask for each direction."""
-TAG_BYTES = 16
+"""What the authentication of one block uses up: the hash points and the masks of each direction."""
 
 
 class Transcript:
@@ -46,9 +51,9 @@ def tag(transcript: Transcript, key: KeyMaterial, direction: int) -> bytes:
     """
     if key.size_bits != KEY_BITS:
         raise InputError(f"authentication takes {KEY_BITS} bits of key, not {key.size_bits}")
-    mask = as_residue(key.reveal((1 + direction) * POINT_BYTES, (2 + direction) * POINT_BYTES))
-    value = polynomial_hash(transcript.encoded(), key.reveal(0, POINT_BYTES))
-    return ((value + mask) % PRIME).to_bytes(TAG_BYTES, "big")
+    masks = as_residues(key.reveal((1 + direction) * POINT_BYTES, (2 + direction) * POINT_BYTES))
+    values = polynomial_hash(transcript.encoded(), key.reveal(0, POINT_BYTES))
+    return as_bytes(((values[0] + masks[0]) % PRIME, (values[1] + masks[1]) % PRIME))
 
 
 def is_authentic(transcript: Transcript, key: KeyMaterial, direction: int, told: bytes) -> bool:

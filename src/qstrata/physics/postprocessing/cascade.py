@@ -19,14 +19,6 @@ from numpy.typing import NDArray
 
 from qstrata.core.errors import InputError
 from qstrata.core.randomness import stream
-from qstrata.physics.postprocessing.cascade_kernels import (
-    TOLD,
-    middles,
-    prefix_parities,
-    search,
-    shuffle,
-    take_answers,
-)
 
 PASSES = 14
 """The string as it is, two shuffles, and turns of the last: from the fifth pass on, halves find pairs of
@@ -69,11 +61,15 @@ class _Orders:
     def __init__(self, bits: int, seed: int) -> None:
         if not FRAME_BITS_MIN <= bits <= FRAME_BITS_MAX:
             raise InputError(f"a frame of {bits} bits: give {FRAME_BITS_MIN} to {FRAME_BITS_MAX}")
+        # The kernels take a while to import, and agents that distil no raw blocks do without.
+        from qstrata.physics.postprocessing import cascade_kernels
+
+        self.kernels = cascade_kernels
         generator = stream(seed, "cascade")
         self.shuffles = np.empty((_SHUFFLES, bits), dtype=np.int32)
         self.shuffles[:] = np.arange(bits, dtype=np.int32)
         for order in self.shuffles[1:]:
-            shuffle(order, generator.integers(0, 1 << 32, bits, dtype=np.uint32))
+            self.kernels.shuffle(order, generator.integers(0, 1 << 32, bits, dtype=np.uint32))
         self.turns = np.zeros((PASSES, 4), dtype=np.int64)
         for number, turn in enumerate(self.turns):
             factor, offset = 1, 0
@@ -88,7 +84,9 @@ class _Orders:
         """Return the parities of the first 0, 1, 2 ... bits in the order of a pass."""
         shuffled, _, inverse, offset = (int(figure) for figure in self.turns[number])
         parities = np.empty(len(bits) + 1, dtype=np.uint8)
-        prefix_parities(bits, self.shuffles[shuffled], -offset * inverse % len(bits), inverse, parities)
+        self.kernels.prefix_parities(
+            bits, self.shuffles[shuffled], -offset * inverse % len(bits), inverse, parities
+        )
         return parities
 
 
@@ -143,7 +141,7 @@ class ErrorFinder:
         self._sizes = np.array(block_sizes(length, qber), dtype=np.int64)
         self._own = np.zeros((PASSES, length + 1), dtype=np.uint8)
         self._cuts = np.zeros((PASSES, length + 1), dtype=np.uint8)
-        self._cuts[:, 0] = TOLD
+        self._cuts[:, 0] = self._orders.kernels.TOLD
         self._queue = np.empty(3 * length + PASSES, dtype=np.int64)
         self._waiting = 0
         self._begun = 0
@@ -158,7 +156,7 @@ class ErrorFinder:
         """Return the next questions; none once `done` or `hopeless`."""
         if self.done or self.hopeless:
             return np.zeros(0, dtype=np.int64)
-        self._waiting = search(
+        self._waiting = self._orders.kernels.search(
             self.bits,
             self._orders.shuffles,
             self._places,
@@ -170,7 +168,7 @@ class ErrorFinder:
             self._begun,
         )
         questions = np.empty(self._waiting, dtype=np.int64)
-        asked = middles(self._cuts, self._sizes, self._queue, self._waiting, questions)
+        asked = self._orders.kernels.middles(self._cuts, self._sizes, self._queue, self._waiting, questions)
         self._waiting = 0
         self._questions = questions[:asked]
         if not asked:
@@ -188,7 +186,7 @@ class ErrorFinder:
             raise InputError(
                 f"{len(answers)} parities came for {len(self._questions)} questions: give up the block"
             )
-        self._waiting = take_answers(
+        self._waiting = self._orders.kernels.take_answers(
             self._questions, answers, self._own, self._cuts, self._sizes, self._queue, self._waiting
         )
 
@@ -199,7 +197,9 @@ class ErrorFinder:
         self._own[number] = self._orders.prefix_parities(self.bits, number)
         ends = np.arange(size, length, size, dtype=np.int64)
         if number:
-            self._cuts[number, length] = TOLD  # the whole string: its parity was told in the first pass
+            self._cuts[number, length] = (
+                self._orders.kernels.TOLD
+            )  # the whole string: its parity was told in the first pass
         else:
             ends = np.append(ends, length)
         return number * (length + 1) + ends

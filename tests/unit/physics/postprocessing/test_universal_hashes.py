@@ -11,9 +11,10 @@ from qstrata.core.secrets import KeyMaterial
 from qstrata.physics.postprocessing import amplification
 from qstrata.physics.postprocessing.amplification import amplify, seed_bits
 from qstrata.physics.postprocessing.authentication import KEY_BITS, Transcript, is_authentic, tag
+from qstrata.physics.postprocessing.hash_kernels import times
 from qstrata.physics.postprocessing.verification import (
-    POINT_BYTES,
     PRIME,
+    as_residues,
     collision_bound,
     polynomial_hash,
 )
@@ -59,22 +60,28 @@ def test_amplification_that_makes_no_sense_is_refused(n, m, seed):
 
 
 def test_hash_is_the_polynomial_of_the_words_and_the_length():
-    point = 12345
-    first, second = 7 << 100, 9
-    message = first.to_bytes(15, "big") + second.to_bytes(1, "big")
-    expected = (first * point**3 + second * point**2 + 16 * point) % PRIME
-    assert polynomial_hash(message, point.to_bytes(POINT_BYTES, "big")) == expected
+    points = 12345, PRIME - 6789
+    first, second = (7 << 48) + 3, 9
+    message = first.to_bytes(7, "little") + second.to_bytes(1, "little")
+    expected = tuple((first * r**3 + second * r**2 + 8 * r) % PRIME for r in points)
+    assert polynomial_hash(message, b"".join(r.to_bytes(8, "big") for r in points)) == expected
+
+
+@given(st.integers(0, PRIME), st.integers(0, PRIME))
+def test_products_modulo_the_prime_fit_into_64_bits(a, b):
+    assert times(a, b) == a * b % PRIME
 
 
 @given(st.binary(max_size=80), st.binary(max_size=80), st.binary(min_size=16, max_size=16))
 def test_different_messages_hash_differently(one, other, point):
-    if one != other and int.from_bytes(point, "big") & PRIME not in (0, PRIME):
+    if one != other and 0 not in as_residues(point):
         assert polynomial_hash(one, point) != polynomial_hash(other, point)
 
 
 def test_collision_bound_of_a_block_is_far_below_its_correctness_level():
-    assert collision_bound(12_500) == pytest.approx(836 / 2**127)
-    assert math.log2(collision_bound(2**24 // 8)) < -109
+    # 1786 words of 7 bytes, their length, and the residue 0.
+    assert collision_bound(12_500) == pytest.approx((1788 / (2**61 - 1)) ** 2)
+    assert math.log2(collision_bound(2**24 // 8)) < -80
 
 
 def a_transcript(*parts):
@@ -103,9 +110,11 @@ def test_tags_are_checked_per_direction_and_transcript():
 def test_a_tag_is_the_masked_hash():
     key = KeyMaterial(bytes(range(48)))
     told = a_transcript(("a", b"b"))
-    mask = int.from_bytes(bytes(range(32, 48)), "big") & PRIME
-    value = polynomial_hash(told.encoded(), bytes(range(16)))
-    assert int.from_bytes(tag(told, key, 1), "big") == (value + mask) % PRIME
+    masks = as_residues(bytes(range(32, 48)))
+    values = polynomial_hash(told.encoded(), bytes(range(16)))
+    expected = [(value + mask) % PRIME for value, mask in zip(values, masks, strict=True)]
+    made = tag(told, key, 1)
+    assert [int.from_bytes(made[:8], "big"), int.from_bytes(made[8:], "big")] == expected
 
 
 def test_a_short_authentication_key_is_refused():

@@ -4,11 +4,13 @@ It is stateless: the device holds closed blocks until they are discarded, the re
 acknowledges what it has durably taken over, and everything in between is asked again by id.
 """
 
+from typing import Any
+
 import msgspec
 
 from qstrata.core.address import Address, End
 from qstrata.core.effects import Effect, Effects, Send, Timer
-from qstrata.core.secrets import KeyMaterial
+from qstrata.core.randomness import RandomSource, SystemRandom
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.attachment import Attach, Attached, Detached, Light
 from qstrata.fabric.messages.connectivity_control import LinkBearers
@@ -22,10 +24,11 @@ from qstrata.fabric.messages.device import (
     NothingToRead,
     PrepareAndSend,
     Read,
+    Records,
     Started,
     Tick,
 )
-from qstrata.fabric.messages.east_west import BlockLost, Distil, HandOver, HandOverDone
+from qstrata.fabric.messages.east_west import BlockLost, Distil, HandOver, HandOverDone, TagKeyGiven
 from qstrata.fabric.messages.forwarding_control import (
     ActivateLink,
     AgentHello,
@@ -38,6 +41,9 @@ from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
 from qstrata.physics.counts import Counts
 from qstrata.physics.finite_key import key_length_bits
+from qstrata.strata.forwarding.resource.distillation import TAG_KEYS_KEPT, tag_keys_of
+from qstrata.strata.forwarding.resource.distiller import TOLD_BY_PEER, Distiller, Outcome
+from qstrata.strata.forwarding.resource.open_block import OpenBlock, qber_of
 
 OPEN_BLOCKS_MAX = 8
 PROVISIONED = 0
@@ -54,21 +60,6 @@ class AgentFigures(msgspec.Struct, frozen=True):
     silent_ps: int = 5 * PS_PER_S
 
 
-class OpenBlock:
-    """A closed block of the device that is not yet in the relay's pool."""
-
-    __slots__ = ("bits", "counts", "estimate_qber", "leakage", "length", "provisioned", "since_ps")
-
-    def __init__(self, counts: Counts, provisioned_bits: int, now: int) -> None:
-        self.counts = counts
-        self.provisioned = provisioned_bits > 0
-        self.length = provisioned_bits
-        self.leakage = 0
-        self.estimate_qber = 0.0
-        self.bits: KeyMaterial | None = None
-        self.since_ps = now
-
-
 class AgentElement(Element):
     """Run one end of one link; `controller` is forwarding.ctl, `device` the own device in the world."""
 
@@ -82,6 +73,7 @@ class AgentElement(Element):
         device: Address,
         controller: Address,
         figures: AgentFigures | None = None,
+        random: RandomSource | None = None,
     ) -> None:
         super().__init__(address)
         self._link = link
@@ -104,6 +96,8 @@ class AgentElement(Element):
         self._light = True
         self._silent = False
         self._failed = False
+        handles = self._device, self._peer, self._relay
+        self._distiller = Distiller(link, site, handles, random or SystemRandom(), self._finished)
         self._register()
 
     def _register(self) -> None:
@@ -123,8 +117,12 @@ class AgentElement(Element):
             (Bits, self._read),
             (NothingToRead, self._nothing),
             (HandOverDone, self._handed_over),
+            (Records, self._distiller.recorded),
+            (TagKeyGiven, self._distiller.given),
         ):
             self.on(kind, handler)
+        for told in TOLD_BY_PEER:
+            self.on(told, self._told)
 
     def start(self, now: int) -> Effects:
         """Say hello, ask for the link's bearers, and begin to retry what stays unanswered."""
@@ -136,6 +134,7 @@ class AgentElement(Element):
             if block.bits is not None:
                 block.bits.wipe()
         self._open.clear()
+        self._distiller.end()
 
     def _retry(self, now: int) -> Effects:
         effects: list[Effect] = [Timer(now + self._figures.retry_ps, self._retry)]
@@ -147,7 +146,9 @@ class AgentElement(Element):
             effects += self._instruct()
         for number, block in list(self._open.items()):
             effects += self._push(number, block, now)
-        return effects
+        effects += self._distiller.retry(now, self._figures.silent_ps)
+        unanswered = self._distiller.unanswered(now, self._figures.silent_ps)
+        return effects if unanswered is None else [*effects, *self._fall_silent(unanswered, now)]
 
     def _attached(self, message: Attached, sender: Address, now: int) -> Effects:
         if message.bearers.link != self._link:
@@ -235,7 +236,16 @@ class AgentElement(Element):
     def _closed(self, message: BlockClosed, sender: Address, now: int) -> Effects:
         if message.block in self._open:
             return []
+        if message.raw and not message.provisioned_bits:
+            active = self._active
+            if active is None:
+                return []
+            return self._distiller.begin(
+                message.block, active.transmitter, active.parameters, message.counts, now
+            )
         block = OpenBlock(message.counts, message.provisioned_bits, now)
+        if message.raw:
+            block.tag_keys = tag_keys_of(message.provisioned_bits // 2, TAG_KEYS_KEPT)
         block.length = block.length or message.distilled_bits
         self._open[message.block] = block
         effects: list[Effect] = []
@@ -249,12 +259,17 @@ class AgentElement(Element):
             return [self._hand_over(number, block)] if other is None else self._push(OTHER_HALF, other, now)
         if block.length:
             return [Send(self._device, self._read_instruction(number, block))]
-        if not first and not self._silent and now - block.since_ps >= self._figures.silent_ps:
-            self._silent = True
-            finding = f"no answer to block {number} on the distillation channel"
-            fault = LinkFault(self.address.site, self._link, now, self._channel, True, finding)
-            return [self._ask(number, block), self._status(), *self._to_telemetry(fault)]
+        if not first and now - block.since_ps >= self._figures.silent_ps:
+            return [self._ask(number, block), *self._fall_silent(number, now)]
         return [self._ask(number, block)]
+
+    def _fall_silent(self, number: int, now: int) -> Effects:
+        if self._silent:
+            return []
+        self._silent = True
+        finding = f"no answer to block {number} on the distillation channel"
+        fault = LinkFault(self.address.site, self._link, now, self._channel, True, finding)
+        return [self._status(), *self._to_telemetry(fault)]
 
     def _ask(self, number: int, block: OpenBlock) -> Send:
         return Send(self._peer, Distil(self._link, number, block.counts, False))
@@ -306,30 +321,19 @@ class AgentElement(Element):
             return []
         block.bits = message.bits
         if block.provisioned:
-            self._halve(block, message.bits, now)
+            self._open[OTHER_HALF] = block.halve(now)
         return self._push(message.block, block, now)
-
-    def _halve(self, block: OpenBlock, bits: KeyMaterial, now: int) -> None:
-        middle = len(bits) // 2
-        other = OpenBlock(block.counts, 0, now)
-        other.provisioned = True
-        other.bits = KeyMaterial(bits.reveal(middle))
-        other.length = other.bits.size_bits
-        block.bits = KeyMaterial(bits.reveal(0, middle))
-        bits.wipe()
-        block.length = block.bits.size_bits
-        self._open[OTHER_HALF] = other
 
     def _hand_over(self, number: int, block: OpenBlock) -> Send:
         assert block.bits is not None
         bearer = self._bearers.fibre if self._bearers is not None else ""
         qber_ppm = round(block.estimate_qber * 1e6)
-        return Send(
-            self._relay, HandOver(self._link, number, block.bits, bearer, qber_ppm, block.provisioned)
-        )
+        handed = HandOver(self._link, number, block.bits, bearer, qber_ppm, block.provisioned, block.tag_keys)
+        return Send(self._relay, handed)
 
     def _nothing(self, message: NothingToRead, sender: Address, now: int) -> Effects:
-        return self._lose(message.block) if message.block in self._open else []
+        lost = self._lose(message.block) if message.block in self._open else []
+        return [*lost, *self._distiller.lost(message.block, now)]
 
     def _lose(self, number: int) -> Effects:
         del self._open[number]
@@ -351,17 +355,21 @@ class AgentElement(Element):
         return [Send(self._device, discard), *self._to_telemetry(sample)]
 
     def _block_sample(self, number: int, block: OpenBlock, length: int, now: int) -> BlockSample:
-        pulses = block.counts.pulses
-        rate = self._active.parameters.pulse_rate_hz if self._active is not None else 0.0
-        duration_ps = round(pulses / rate * PS_PER_S) if rate else 0
-        return BlockSample(
-            site=self.address.site,
-            link=self._link,
-            at_ps=now,
-            block=number,
-            length_bits=length,
-            leakage_bits=block.leakage,
-            duration_ps=duration_ps,
-            qber=block.estimate_qber,
-            provisioned=block.provisioned,
-        )
+        rate_hz = self._active.parameters.pulse_rate_hz if self._active is not None else 0.0
+        return block.sample(self.address.site, self._link, number, length, rate_hz, now)
+
+    # --- raw blocks: the agents distil them ---
+
+    def _told(self, message: Any, sender: Address, now: int) -> Effects:
+        return [*self._heard(now), *self._distiller.heard(message, sender, now)]
+
+    def _finished(self, outcome: Outcome, now: int) -> Effects:
+        number, stages = outcome.block, outcome.stages
+        self._open[number] = block = OpenBlock(outcome.counts, 0, now)
+        block.bits, block.tag_keys, block.stages = outcome.bits, outcome.tag_keys, stages
+        block.finding, block.length = outcome.finding, stages.secret_bits
+        block.leakage = stages.parity_bits + stages.hash_bits
+        block.estimate_qber = qber_of(outcome.counts, stages)
+        if outcome.bits is not None:
+            return self._push(number, block, now)
+        return [*self._lose(number), *self._to_telemetry(self._block_sample(number, block, 0, now))]
