@@ -4,6 +4,7 @@ from qstrata.cli.durations import spoken
 from qstrata.cli.tables import Table, out, show
 from qstrata.core.time import PS_PER_MS
 from qstrata.fabric.messages.lab import Fault
+from qstrata.kernel.lateness import Lateness
 from qstrata.network.remote import LinkView, NetworkView, SaeView, SessionView
 
 
@@ -12,7 +13,8 @@ def show_network(view: NetworkView) -> None:
     seed = "keys from the operating system" if view.seed is None else f"seed {view.seed}, keys not secret"
     out(f"{view.name}: domain {view.domain}, up {spoken(view.up_s)}, {view.clock} clock, {seed}")
     out()
-    show([nodes_table(view), links_table(view), pools_table(view), sessions_table(view), stores_table(view)])
+    stock = [pools_table(view), sessions_table(view), stores_table(view)]
+    show([nodes_table(view), links_table(view), engines_table(view), *stock])
     out()
     show_saes(view.saes)
     out()
@@ -37,9 +39,21 @@ def nodes_table(view: NetworkView) -> Table:
 def links_table(view: NetworkView) -> Table:
     """Tabulate the links: control's state, and the last second's counts."""
     figures = ("km>", "dB>", "detections/s>", "QBER %>", "key bit/s>", "blocks>", "age s>")
-    return Table(
-        "links", ("link", "state", "media", *figures, "why"), tuple(_link_row(link) for link in view.links)
+    rows = tuple(_link_row(link) for link in view.links)
+    return Table("links", ("link", "state", "media", *figures, "why"), rows)
+
+
+def engines_table(view: NetworkView) -> Table:
+    """Tabulate what runs the links, and how late the blocks came that are made in processes."""
+    rows = tuple(
+        (link.name, link.engine, *(_late(link.lateness) if link.lateness is not None else ("",) * 4))
+        for link in view.links
+        if link.engine != "native"
     )
+    natives = sum(link.engine == "native" for link in view.links)
+    alike = (("all others" if rows else f"all {natives}", "native", *("",) * 4),) if natives else ()
+    columns = ("link", "engine", "blocks>", "p50 late ms>", "p99 late ms>", "max late ms>")
+    return Table("engines", columns, (*rows, *alike))
 
 
 def pools_table(view: NetworkView) -> Table:
@@ -110,10 +124,7 @@ def faults_table(faults: tuple[Fault, ...]) -> Table:
 
 def lateness_table(view: NetworkView) -> Table:
     """Tabulate how late events ran behind the clock, by arrow."""
-    rows = tuple(
-        (late.topic, str(late.count), _ms(late.p50_ps), _ms(late.p99_ps), _ms(late.max_ps), str(late.early))
-        for late in view.lateness
-    )
+    rows = tuple((late.topic, *_late(late), str(late.early)) for late in view.lateness)
     return Table("lateness, in ms", ("topic", "events>", "p50>", "p99>", "max>", "early>"), rows)
 
 
@@ -151,6 +162,10 @@ def _amount(fault: Fault) -> str:
             return f"{fault.amount * 100:g} %"
         case _:
             return ""
+
+
+def _late(late: Lateness) -> tuple[str, str, str, str]:
+    return str(late.count), _ms(late.p50_ps), _ms(late.p99_ps), _ms(late.max_ps)
 
 
 def _ms(time_ps: int) -> str:

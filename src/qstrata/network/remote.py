@@ -93,7 +93,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
 class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     """A link: control's state (ETSI GS QKD 015), media, last second's counts, key rate, both pools.
 
-    `age_s` is how old the telemetry is.
+    `age_s` is how old the telemetry is; `lateness` is that of the blocks of its engine, None where they are
+    made in this process.
     """
 
     name: str
@@ -102,6 +103,7 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     length_km: float
     loss_db: float
     protocol: str
+    engine: str
     state: str
     media: str
     reason: str
@@ -111,6 +113,7 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     blocks: int
     age_s: float
     pools: tuple[tuple[str, LinkPoolSample], ...]
+    lateness: Lateness | None = None
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):

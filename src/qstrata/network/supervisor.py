@@ -11,6 +11,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 
 import msgspec
@@ -26,6 +27,7 @@ from qstrata.network.assembly import Assembly
 from qstrata.network.certificates import Certificates, brought, keep, recalled, san_names
 from qstrata.network.crash_log import CrashLog
 from qstrata.network.description import Description
+from qstrata.network.engines import EngineRoom
 from qstrata.network.event_feed import EventFeed
 from qstrata.network.event_log import log_start, open_log
 from qstrata.network.key_servers import GRACE_S, LOOPBACK, KeyServers, certified
@@ -62,6 +64,7 @@ class RunningNetwork:
         crash: CrashLog,
         certificates: Certificates,
         overlay: Overlay,
+        engines: EngineRoom,
     ) -> None:
         if description.clock.mode == "virtual":
             raise InputError(
@@ -72,6 +75,7 @@ class RunningNetwork:
         self.host = host
         self.host_names = san_names(certificates.host_names)
         self._certificates = certificates
+        self._engines = engines
         self.pki = self.make_pki(description)
         self._loop = asyncio.get_running_loop()
         self._halt = asyncio.Event()
@@ -147,6 +151,7 @@ class RunningNetwork:
             salt,
             self._origin.anchor,
             start_ps=start_ps,
+            jobs=lambda queue: self._engines.paced(queue, self.pacer),
         )
 
     def _commits(self, queue: EventQueue, store: Store) -> CommitExecutor:
@@ -287,9 +292,12 @@ async def run(
     InternalError for anything else, whose detail is in `data/crash.log`.
     """
     prepare(paths)
-    with hold(paths), CrashLog(paths.data / "crash.log") as crash:
+    with hold(paths), CrashLog(paths.data / "crash.log") as crash, closing(EngineRoom()) as engines:
         try:
-            network = RunningNetwork(description, paths, host, log_events, crash, certificates, overlay)
+            await asyncio.to_thread(engines.refuse_slow, description)
+            network = RunningNetwork(
+                description, paths, host, log_events, crash, certificates, overlay, engines
+            )
             await network.run(ready, stop)
         except StoreFaultError:
             raise

@@ -145,6 +145,7 @@ def _link(
         length_km=link.length_km,
         loss_db=link.loss_db,
         protocol=link.protocol,
+        engine=link.engine,
         state=UNHEARD if state is None else state.state,
         media=UNHEARD if media is None else media.state,
         reason="; ".join(dict.fromkeys(reasons)),
@@ -154,6 +155,7 @@ def _link(
         blocks=0 if report is None else report.blocks,
         age_s=standing.age_s(None if report is None else report.at_ps),
         pools=() if report is None else report.pools,
+        lateness=next((late for late in standing.lateness if late.topic == f"engine {link.name}"), None),
     )
 
 

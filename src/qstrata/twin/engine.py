@@ -129,7 +129,8 @@ class Twin(Element):
             limit_s=plan.limit_s,
             level=plan.level,
         )
-        return KeyLink(plan, self._engines(plan.engine)(task), self._ports, self._plan.processing_ps)
+        engine = self._engines(plan.engine)(task)
+        return KeyLink(plan, engine, self._ports, self._plan.processing_ps, self._plan.report_period_ps)
 
     def _make_pairs(self, plan: TwinPlan) -> Part:
         return Pairs(plan.memories, plan.pair_links, self._ports, self._seed())

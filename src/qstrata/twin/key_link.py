@@ -79,13 +79,18 @@ class KeyLink:
     """One link that makes key: its engine, the blocks that its devices hold, and who is told what when.
 
     `ports` maps the addresses of both devices to their ports; `processing_ps` is the time from the last
-    pulse of a block to its announcement, propagation excluded.
+    pulse of a block to its announcement, propagation excluded; `period_ps` how often devices report.
     """
 
     kinds = (PrepareAndSend, Measure, Tick, Read, Discard)
 
     def __init__(
-        self, plan: LinkPlan, engine: LinkEngine, ports: Mapping[Address, Binder], processing_ps: int
+        self,
+        plan: LinkPlan,
+        engine: LinkEngine,
+        ports: Mapping[Address, Binder],
+        processing_ps: int,
+        period_ps: int,
     ) -> None:
         self.plan = plan
         self.engine = engine
@@ -100,6 +105,9 @@ class KeyLink:
         self._announce_ps = self._propagation_ps + processing_ps
         # Outdates the timer that waits for the end of a window.
         self._token = 0
+        # Outdates the timer of the reports that say only that the devices run.
+        self._run = 0
+        self._beat_ps = period_ps if engine.capabilities().off_loop else 0
         self._open_block = plan.first_block
         self._over = False
         self._faults: dict[str, str] = {}
@@ -154,6 +162,7 @@ class KeyLink:
         """Tell nobody anything any more, and forget what the devices hold."""
         self._over = True
         self._token += 1
+        self._run += 1
         self._blocks.clear()
 
     # --- instructions ---
@@ -174,7 +183,8 @@ class KeyLink:
             return ()
         self.engine.begin(now + self._propagation_ps)
         self._token += 1
-        return (self._next_window(),)
+        self._run += 1
+        return (self._next_window(), *self._next_beat(now))
 
     def _tick(self, message: Tick, device: _Device, now: int) -> Effects:
         device.ticking = True
@@ -198,9 +208,20 @@ class KeyLink:
             if self.engine.running:
                 self.engine.halt(now)
                 self._token += 1
+                self._run += 1
         return ()
 
     # --- what the engine gave ---
+
+    def _next_beat(self, now: int) -> Effects:
+        return [Timer(now + self._beat_ps, partial(self._beat, self._run))] if self._beat_ps else ()
+
+    def _beat(self, run: int, now: int) -> Effects:
+        """Report that devices run whose engine counts by block alone, though nothing new is known."""
+        if run != self._run:
+            return ()
+        report = CountsReport(self.plan.name, self._open_block, zero())
+        return [*self._report(report, now), *self._next_beat(now)]
 
     def _next_window(self) -> Timer | Job:
         work = self.engine.work()

@@ -15,6 +15,7 @@ from qstrata.physics.counts import zero
 from qstrata.physics.parameters import LinkParameters
 from qstrata.twin.blockwise import BlockwiseEngine, FindingError, FixedBits, Given
 from qstrata.twin.contract import Capabilities, EngineFactory, LinkTask
+from qstrata.twin.sampling import pulses_before
 
 SCRIPT = "script"
 
@@ -107,11 +108,13 @@ class _Script:
         bits = self._surplus + key.bits
         wanted = self._task.block_key_bits
         taken, self._surplus = bits[:wanted], bits[wanted:]
+        made_ps = math.ceil(key.time_s * PS_PER_S)
+        pulses = pulses_before(self._task.parameters.pulse_rate_hz, max(made_ps, self._task.block_ps))
         return Given(
-            counts=zero(),
+            counts=msgspec.structs.replace(zero(), sent=(pulses, 0, 0)),
             bits=FixedBits(int(taken, 2).to_bytes(wanted // 8, "big")),
             distilled_bits=wanted,
-            made_ps=math.ceil(key.time_s * PS_PER_S),
+            made_ps=made_ps,
         )
 
 

@@ -69,6 +69,7 @@ NETWORK = NetworkView(
             b="b",
             length_km=24.2,
             loss_db=6.5,
+            engine="native",
             protocol="decoy-bb84",
             state="passive",
             media="down",
