@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import etsi014
+from benchmarks.chain import chain
 from benchmarks.clicks import clicks
 from benchmarks.kmes import Row
 from benchmarks.measures import Figure, fabric, kernel, store, virtual_hours
@@ -23,6 +24,7 @@ MEASURES: dict[str, Callable[[float], list[Figure]]] = {
     "store": lambda _: store(),
     "madrid": virtual_hours,
     "clicks": lambda _: clicks(),
+    "chain": lambda _: chain(),
     "postprocessing": lambda _: postprocessing(),
 }
 """What can be measured, given the virtual hours of Madrid; ETSI014 besides, which has a table of its own."""
