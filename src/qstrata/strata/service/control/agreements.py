@@ -1,4 +1,4 @@
-"""Agreements: what comes of proposals, and of the routes that they follow (decision 0007)."""
+"""Agreements: what comes of proposals, and of the routes that they follow (decision 0008)."""
 
 from collections.abc import Callable
 

@@ -2,7 +2,7 @@
 
 The draft: the final identifier is built "relying on the available route information and the replies of the
 intermediate elements" ("The Service Unit Concept in QKD Networks"). What a KME keeps of it is for idempotence
-and for those who ask later; it is bounded and lost when the node stops (decision 0007).
+and for those who ask later; it is bounded and lost when the node stops (decision 0008).
 """
 
 from collections.abc import Sequence
