@@ -1,5 +1,7 @@
 """What `inspect` prints: a network as control and telemetry see it."""
 
+import msgspec
+
 from qstrata.cli.durations import spoken
 from qstrata.cli.tables import Table, out, show
 from qstrata.core.time import PS_PER_MS
@@ -14,7 +16,8 @@ def show_network(view: NetworkView) -> None:
     out(f"{view.name}: domain {view.domain}, up {spoken(view.up_s)}, {view.clock} clock, {seed}")
     out()
     stock = [pools_table(view), sessions_table(view), stores_table(view)]
-    show([nodes_table(view), links_table(view), engines_table(view), *stock])
+    links = [links_table(view), *distillation_tables(view), engines_table(view)]
+    show([nodes_table(view), *links, *stock])
     out()
     show_saes(view.saes)
     out()
@@ -41,6 +44,23 @@ def links_table(view: NetworkView) -> Table:
     figures = ("km>", "dB>", "detections/s>", "QBER %>", "key bit/s>", "blocks>", "age s>")
     rows = tuple(_link_row(link) for link in view.links)
     return Table("links", ("link", "state", "media", *figures, "why"), rows)
+
+
+def distillation_tables(view: NetworkView) -> list[Table]:
+    """Tabulate the last block of links whose agents distil it, from raw to secret; no table without them."""
+    rows = tuple(
+        (
+            link.name,
+            str(last.block),
+            *(str(bits) for bits in msgspec.structs.astuple(last.stages)),
+            last.finding,
+        )
+        for link in view.links
+        if (last := link.distilled) is not None
+    )
+    told = ("parities>", "hash>", "tag key>")
+    columns = ("link", "block>", "clicks>", "sifted>", "tested>", "corrected>", *told, "secret>", "why")
+    return [Table("last block, in bits", columns, rows)] if rows else []
 
 
 def engines_table(view: NetworkView) -> Table:

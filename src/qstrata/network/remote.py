@@ -10,7 +10,7 @@ import msgspec
 from qstrata.fabric.messages.forwarding_control import BlockTrace
 from qstrata.fabric.messages.lab import Fault
 from qstrata.fabric.messages.policy import UnitState
-from qstrata.fabric.messages.reports import Alarm
+from qstrata.fabric.messages.reports import Alarm, LastBlock
 from qstrata.fabric.messages.samples import BearerState, LinkPoolSample, SessionSample
 from qstrata.fabric.messages.service_control import NegotiationTrace
 from qstrata.fabric.tally import Refusal, Traffic
@@ -93,6 +93,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
 class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     """A link: control's state (ETSI GS QKD 015), media, last second's counts, key rate, both pools.
 
+    `distilled` is the last block of a link whose agents distil it themselves, bit by bit, from raw to secret.
     `age_s` is how old the telemetry is; `lateness` is that of the blocks of its engine, None where they are
     made in this process.
     """
@@ -114,6 +115,7 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float
     pools: tuple[tuple[str, LinkPoolSample], ...]
     lateness: Lateness | None = None
+    distilled: LastBlock | None = None
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):

@@ -155,6 +155,7 @@ def _link(
         blocks=0 if report is None else report.blocks,
         age_s=standing.age_s(None if report is None else report.at_ps),
         pools=() if report is None else report.pools,
+        distilled=None if report is None else report.distilled,
         lateness=next((late for late in standing.lateness if late.topic == f"engine {link.name}"), None),
     )
 

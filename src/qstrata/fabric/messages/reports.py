@@ -6,7 +6,7 @@ import msgspec
 
 from qstrata.core.address import End
 from qstrata.fabric.messages.base import CONNECTIVITY_SDN, FORWARDING_SDN, SERVICE_SDN, Message
-from qstrata.fabric.messages.samples import KmeSample, LinkPoolSample, TerminationSample
+from qstrata.fabric.messages.samples import KmeSample, LinkPoolSample, Stages, TerminationSample
 from qstrata.physics.parameters import LinkParameters
 
 
@@ -85,11 +85,20 @@ class SubscribeForwarding(Message, frozen=True, gc=False):
     period_ps: int
 
 
+class LastBlock(msgspec.Struct, frozen=True, gc=False):
+    """The last block that the agents of a link distilled, or gave up for the reason in `finding`."""
+
+    block: int
+    stages: Stages
+    finding: str
+
+
 class LinkReport(msgspec.Struct, frozen=True, gc=False):
     """One link as telemetry sees it: the last second's counts, the last block's key rate, both pools.
 
     `qber` is the error rate in the key basis over the last report period with detections;
-    `key_rate_bps` the length of the last blocks over their duration; `at_ps` the last sample.
+    `key_rate_bps` the length of the last blocks over their duration; `at_ps` the last sample. `distilled` and
+    `qber` are those of the last block where agents distil raw blocks.
     """
 
     link: str
@@ -99,6 +108,7 @@ class LinkReport(msgspec.Struct, frozen=True, gc=False):
     key_rate_bps: float
     blocks: int
     pools: tuple[tuple[str, LinkPoolSample], ...]
+    distilled: LastBlock | None = None
 
 
 class ForwardingReport(Message, frozen=True, gc=False):

@@ -102,7 +102,8 @@ class Stages(msgspec.Struct, frozen=True, gc=False):
 class BlockSample(Message, frozen=True, gc=False):
     """What one end distilled from one block; `length_bits` 0 means that no key could be had.
 
-    `stages` of a block that the agents distilled themselves; `finding` says why they gave it up, if so.
+    `stages` and `counts` of a block that the agents distilled themselves; `finding` says why they gave it
+    up, if so.
     """
 
     arrow: ClassVar[str] = "F8"
@@ -119,6 +120,7 @@ class BlockSample(Message, frozen=True, gc=False):
     qber: float
     provisioned: bool
     stages: Stages | None = None
+    counts: Counts | None = None
     finding: str = ""
 
 

@@ -63,6 +63,7 @@ class OpenBlock:
             qber=self.estimate_qber,
             provisioned=self.provisioned,
             stages=self.stages,
+            counts=self.counts if self.stages is not None else None,
             finding=self.finding,
         )
 

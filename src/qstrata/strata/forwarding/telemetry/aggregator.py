@@ -4,7 +4,13 @@ from collections.abc import Collection, Sequence
 
 from qstrata.core.address import Address
 from qstrata.core.effects import Effects
-from qstrata.fabric.messages.reports import ForwardingReport, LinkReport, SubscribeForwarding, WatchLinks
+from qstrata.fabric.messages.reports import (
+    ForwardingReport,
+    LastBlock,
+    LinkReport,
+    SubscribeForwarding,
+    WatchLinks,
+)
 from qstrata.fabric.messages.samples import (
     BlockSample,
     LinkFault,
@@ -30,6 +36,7 @@ class _Link:
         self.qber = 0.0
         self.detections: dict[str, tuple[int, float]] = {}
         self.rate = KeyRate()
+        self.distilled: LastBlock | None = None
         self.pools: dict[str, LinkPoolSample] = {}
         self._watched_site = ""
 
@@ -93,6 +100,7 @@ class ForwardingTelemetry(Telemetry):
             key_rate_bps=link.rate.rate_bps(now),
             blocks=link.rate.blocks,
             pools=tuple((site, link.pools[site]) for site in sorted(link.pools)),
+            distilled=link.distilled,
         )
 
     def _link(self, name: str) -> _Link:
@@ -145,6 +153,9 @@ class ForwardingTelemetry(Telemetry):
             link = self._link(message.link)
             block = DistilledBlock(message.block, message.length_bits, message.duration_ps, message.at_ps)
             link.rate = link.rate.with_block(block)
+            if message.stages is not None:
+                link.distilled = LastBlock(message.block, message.stages, message.finding)
+                link.qber = message.qber
         return ()
 
     def _pooled(self, message: RelaySample, sender: Address, now: int) -> Effects:
