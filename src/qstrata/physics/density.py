@@ -138,9 +138,11 @@ def apply_channel(state: Tensor, channel: Tensor, axis: int) -> Tensor:
 
 def apply_decay(state: Tensor, decay: Decay, axis: int) -> Tensor:
     """Return the state after one qubit has waited."""
-    channel = np.diag([1.0, decay.xy, decay.xy, decay.z])
-    channel[3, 0] = decay.rest_z
-    return apply_channel(state, channel, axis)
+    before = state.reshape(4**axis, 4, -1)
+    after: Tensor = before * np.array([[1.0], [decay.xy], [decay.xy], [decay.z]])
+    if decay.rest_z:
+        after[:, 3] += decay.rest_z * before[:, 0]
+    return after.reshape(state.shape)
 
 
 def depolarise(state: Tensor, axes: tuple[int, ...], reliability: float) -> Tensor:

@@ -14,7 +14,7 @@ from qstrata.core.effects import Effect, Effects, Send, Timer
 from qstrata.core.errors import InternalError
 from qstrata.core.randomness import stream
 from qstrata.fabric.messages.base import Message
-from qstrata.fabric.messages.qubits import CreatePair, Done, FreeCell, Heralded, Refusal, Refused
+from qstrata.fabric.messages.qubits import CreatePair, Done, FreeCell, Heralded, Measured, Refusal, Refused
 from qstrata.twin import qubits
 from qstrata.twin.attempts import Attempt, LinkAttempts
 from qstrata.twin.faults import CUT, LOSS, FaultBook
@@ -56,7 +56,9 @@ class _Device:
         """Send what became of an instruction, and remember it."""
         self.answers[message.instruction] = message
         while len(self.answers) > ANSWERS_KEPT:
-            self.answers.popitem(last=False)
+            _, oldest = self.answers.popitem(last=False)
+            if isinstance(oldest, Measured):
+                oldest.bit.wipe()
         return Send(self._handle, message)
 
     def refuse(self, message: Any, reason: Refusal) -> Effects:
