@@ -139,7 +139,7 @@ class GuardedProgram:
         if len(self._output) > OUTPUT_MAX_BYTES:
             raise ProgramError(f"it printed more than {OUTPUT_MAX_BYTES} bytes")
         if not self._change.wait(max(0.0, deadline - time.monotonic())):
-            raise ProgramError(f"no answer after {limit_s:g} s; it was ended{self._last_words()}")
+            raise ProgramError(f"no answer after {limit_s:.3g} s; it was ended{self._last_words()}")
 
     def _read(self, stream: IO[bytes], keep: Callable[[bytes], None]) -> None:
         with stream:
