@@ -31,6 +31,7 @@ from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.physics.memories import MemoryParameters
 from qstrata.physics.pair_link import cycle_ps
 from qstrata.twin.faults import CUT, LOSS, FaultBook
+from qstrata.twin.pairs import ANSWERS_KEPT
 from qstrata.twin.pairs_plan import check_pairs
 from tests.unit.twin.pair_harness import NEAR, PairScene, bit, memory, owner, pair_link
 
@@ -342,3 +343,14 @@ def test_a_replaced_part_tells_nothing_any_more():
     world.perform(scene().pairs.succeed(world.pairs, book, world.now))
     world.wait(1)
     assert len(world.told) == told
+
+
+def test_measured_bits_are_wiped_when_their_answer_is_no_longer_kept():
+    world = scene()
+    world.ask("a", PrepareQubit, 0)
+    answer = world.ask("a", MeasureQubit, 0)
+    assert len(answer.bit) == 1
+    for number in range(ANSWERS_KEPT):
+        world.tell("a", FreeCell(f"f{number}", 0))
+    with pytest.raises(InternalError, match="wiped"):
+        answer.bit.reveal()
