@@ -7,7 +7,14 @@ from qstrata.core.errors import InternalError
 from qstrata.core.secrets import KeyMaterial
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.delivery import EncKeys, Fault, KeysDelivered, RequestRefused
-from qstrata.fabric.messages.service_control import CloseSession, ConfigureKme, GrantCredit, OpenSession
+from qstrata.fabric.messages.service_control import (
+    CloseSession,
+    ConfigureKme,
+    GrantCredit,
+    KeyTraced,
+    OpenSession,
+    TraceKey,
+)
 from qstrata.fabric.messages.transfer import (
     Placed,
     Placement,
@@ -43,6 +50,10 @@ SAES = (
 
 @pytest.fixture
 def shared(rig: Rig) -> Rig:
+    return opened(rig)
+
+
+def opened(rig: Rig) -> Rig:
     """Return a KME at which Alice has sessions with Bob and Dave, far away, and with Carol, here."""
     rig.tell(rig.controller, ConfigureKme(2, SAES))
     until = 1000 * PS_PER_S
@@ -230,6 +241,38 @@ def test_copies_of_a_far_master_are_fetched_here_by_each_slave_once(rig: Rig) ->
     assert rig.dec(key_ids, CAROL, BOB).fault is Fault.BAD_REQUEST
     assert ids(rig.dec(key_ids, ALICE, BOB)) == key_ids
     assert rig.dec(key_ids, ALICE, BOB).fault is Fault.BAD_REQUEST
+
+
+def test_each_copy_is_traced_with_its_session(shared: Rig) -> None:
+    ask(shared, DAVE, CAROL, number=1)
+    shared.settle()
+    (given,) = shared.application.take(KeysDelivered)
+    shared.tell(shared.controller, TraceKey(1, *ids(given)))
+    (traced,) = shared.controller.take(KeyTraced)
+    states = {key.session: key.state for key in traced.keys}
+    assert states == {SESSION: "delivered", WITH_DAVE: "delivered", WITH_CAROL: "delivered-in-part"}
+
+
+def test_copies_that_are_folded_away_are_forgotten_and_stay_in_the_account() -> None:
+    rig = Rig(KmeFigures(finished_kept=2))
+    rig.configure()
+    opened(rig)
+    for _ in range(5):
+        ask(rig, DAVE)
+        rig.settle()
+        (given,) = rig.application.take(KeysDelivered)
+        assert len(ids(given)) == 2
+    rows = [row for row in rig.store.load(SITE) if isinstance(row, KeyRecord) and row.shared]
+    kept = {row.key_id for row in rows}
+    assert {row.session for row in rows} == {SESSION, WITH_DAVE}
+    assert len(rows) == 4
+    assert set(rig.kme.store.copies) == kept
+    assert {key_id for key_id in rig.kme.store.session_of if key_id in kept} == kept
+    for session in (SESSION, WITH_DAVE):
+        assert rig.kme.store.sessions[session].totals.delivered == 8 * 256
+    rig.crash()
+    rig.start()
+    assert set(rig.kme.store.copies) == kept
 
 
 def bits_of(rig: Rig, session: str, state: KeyState = KeyState.POOLED) -> list[KeyMaterial]:

@@ -182,6 +182,7 @@ class Delivery:
             last_ps = min(last_ps, holder.record.valid_until_ps)
             for key in copies:
                 changes += _marked(holder, key, sae)
+            changes += self._store.prune(holder)
 
         def durable(now: int) -> Effects:
             self._store.wipe_given()

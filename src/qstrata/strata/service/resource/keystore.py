@@ -166,6 +166,11 @@ class KeyStore:
                 self._forget_key(change.key.partition("/")[0], session)
         return changes
 
+    def holders(self, key_id: str) -> list[Session]:
+        """Return the sessions that have a key: one, or each with a copy of it."""
+        first = self.session_of.get(key_id)
+        return [first, *self.copies.get(key_id, ())] if first is not None else []
+
     def wipe_given(self) -> None:
         """Overwrite the keys that were last given; the fabric has made the receiver's own copy of them.
 

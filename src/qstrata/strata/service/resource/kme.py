@@ -21,6 +21,7 @@ from qstrata.fabric.messages.service_control import (
     KmeHello,
     OpenSession,
     ProposeUnit,
+    QuarantineKeys,
     ReportSessions,
     SessionOpened,
     SessionsReport,
@@ -35,6 +36,7 @@ from qstrata.store.records import BatchState, KeyRecord, KeyState, KmeRegistry, 
 from qstrata.strata.service.resource.delivery import Delivery
 from qstrata.strata.service.resource.keystore import KeyStore, KmeFigures, committed
 from qstrata.strata.service.resource.negotiation import Negotiation
+from qstrata.strata.service.resource.quarantine import Quarantine
 from qstrata.strata.service.resource.refill import Refill
 from qstrata.strata.service.resource.session import Credit, Session, Tally, tally
 
@@ -64,6 +66,7 @@ class KmeElement(Element):
         self._refill = Refill(self.store, self._controller)
         self._delivery = Delivery(self.store, self._refill)
         self._negotiation = Negotiation(self.store, self._controller)
+        self._quarantine = Quarantine(self.store, self._controller)
         self._telemetry: Address | None = None
         self._period_ps = 0
         self._samples = 0
@@ -77,6 +80,7 @@ class KmeElement(Element):
             (CloseSession, self._close),
             (ReportSessions, self._report),
             (TraceKey, self._trace),
+            (QuarantineKeys, self._quarantine.impose),
             (ProposeUnit, self._negotiation.proposed),
             (Proposal, self._negotiation.passed),
             (ProposalReplied, self._negotiation.replied),
@@ -230,18 +234,16 @@ class KmeElement(Element):
         return [Send(self._controller, SessionsReport(self.address.site, held)), hello]
 
     def _trace(self, message: TraceKey, sender: Address, now: int) -> Effects:
-        wanted, store = message.wanted, self.store
-        session = store.sessions.get(wanted)
+        wanted = message.wanted
+        session = self.store.sessions.get(wanted)
         if session is not None:
             newest = [*session.ended.values(), *session.keys.values()][-TRACED_MAX:]
             keys = [self._key_trace(session, key) for key in newest]
         else:
-            session = store.session_of.get(wanted)
-            holders = [*([session] if session is not None else []), *store.copies.get(wanted, ())]
-            copies = [(holder, holder.find(wanted)) for holder in holders]
+            copies = [(holder, holder.find(wanted)) for holder in self.store.holders(wanted)]
             keys = [self._key_trace(holder, key) for holder, key in copies if key is not None]
-        unit = session.record.session if session is not None else message.wanted
-        negotiations = self._negotiation.traces(unit)
+        units = dict.fromkeys(key.session for key in keys) or (wanted,)
+        negotiations = tuple(trace for unit in units for trace in self._negotiation.traces(unit))
         answer = KeyTraced(message.request, self.address.site, tuple(keys), negotiations)
         return [Send(self.store.port.bind(sender), answer)]
 
