@@ -11,7 +11,7 @@ import msgspec
 from qstrata.core.errors import InputError
 from qstrata.network.description import Description, Link, Node, Sae, Session, SessionFigures
 from qstrata.network.steps import Change, Kind, Plan, Step
-from qstrata.network.tables import Demand, Pair, Table
+from qstrata.network.tables import Demand, Limits, Pair, Table
 
 T = TypeVar("T")
 
@@ -51,10 +51,15 @@ def _nodes(before: Description, after: Description) -> Iterable[Step]:
     def removed(node: Node) -> str:
         return "its KME stops when it has answered, its links and sessions go, key there is destroyed"
 
-    yield from _rows("node", before.nodes, after.nodes, lambda node: node.name, added, removed, _node)
+    def changed(old: Node, new: Node) -> Iterable[tuple[Kind, tuple[Change, ...], str]]:
+        return _node(before, after, old, new)
+
+    yield from _rows("node", before.nodes, after.nodes, lambda node: node.name, added, removed, changed)
 
 
-def _node(old: Node, new: Node) -> Iterable[tuple[Kind, tuple[Change, ...], str]]:
+def _node(
+    before: Description, after: Description, old: Node, new: Node
+) -> Iterable[tuple[Kind, tuple[Change, ...], str]]:
     if old.site != new.site:
         yield "node", _changes(old, new, "site"), NOTHING
     if old.kme.port != new.kme.port:
@@ -64,7 +69,9 @@ def _node(old: Node, new: Node) -> Iterable[tuple[Kind, tuple[Change, ...], str]
     if old.kme.transit != new.kme.transit:
         yield "node", _nested("kme", old.kme, new.kme, "transit"), NOTHING
     if old.kme.limits != new.kme.limits:
-        yield "limits", (_change("kme.limits", old.kme.limits, new.kme.limits),), NOTHING
+        was, becomes = before.limits_of(old), after.limits_of(new)
+        changes = _nested("kme.limits", was, becomes, *Limits.__struct_fields__)
+        yield "limits", changes or (_change("kme.limits", old.kme.limits, new.kme.limits),), NOTHING
     if old.management != new.management:
         yield "management", _changes(old, new, "management"), NOTHING
 
