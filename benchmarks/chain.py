@@ -8,10 +8,9 @@ import time
 
 from benchmarks.measures import Figure
 from qstrata.core.randomness import stream
-from qstrata.physics import bell, pair_link
-from qstrata.physics.chain import Chain, ChainRun, Hop, run
-from qstrata.physics.fibre import propagation_delay_ps
+from qstrata.physics.chain import Chain, ChainRun, hop_over, run
 from qstrata.physics.memories import MemoryParameters
+from qstrata.physics.pair_link import PairLinkParameters
 
 NODES = (3, 9, 33)
 PAIRS = 2_000_000
@@ -25,15 +24,7 @@ def chain() -> list[Figure]:
 
 def description(nodes: int) -> Chain:
     """Return the chain that peers are compared on."""
-    link = pair_link.PairLinkParameters(length_km=10.0, loss_db=2.0)
-    heralded = pair_link.heralding(link)
-    hop = Hop(
-        probability=heralded.probability,
-        state=bell.werner(heralded.fidelity),
-        cycle_ps=pair_link.cycle_ps(link),
-        herald_ps=pair_link.herald_ps(link),
-        travel_ps=propagation_delay_ps(link.length_km),
-    )
+    hop = hop_over(PairLinkParameters(length_km=10.0, loss_db=2.0))
     return Chain(hops=(hop,) * (nodes - 1), memory=MemoryParameters(depolarising_s=1.0))
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import collections
-import contextlib
-import socket
+import os
 import ssl
 import statistics
-import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from benchmarks.crowd import CONNECTS_PER_S, be_crowd, connect, crowd, kinds_of, never_read, until_cut
 from qstrata.interfaces.etsi014.client import BadRequestError, Etsi014Client
 from qstrata.interfaces.etsi014.connection import Bounds
 from qstrata.interfaces.etsi014.types import Limits
@@ -25,112 +26,20 @@ from tests.unit.interfaces.test_etsi014_server import Served, serving
 
 LARGE = Limits(max_key_per_request=1024, max_key_size_bits=8192)
 PATH = f"/api/v1/keys/{quote(BOB, safe='')}/enc_keys"
-HEAD = f"POST {PATH} HTTP/1.1\r\nHost: kme\r\n"
 WANTED = b'{"number":1024,"size":8192}'
 NEVER_READERS = 5
-CONNECTS_PER_S = 220
-"""So that a thousand stand at once, each for 5 s."""
-
-ROOT = Path(__file__).resolve().parents[2]
 OVER = threading.Event()
 
-Slow = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
-
-async def silent(writer: asyncio.StreamWriter) -> None:
-    """Say nothing at all."""
-    await asyncio.sleep(3600)
-
-
-async def slow_head(writer: asyncio.StreamWriter) -> None:
-    """Send one byte of a head each half second."""
-    for byte in HEAD.encode() * 100:
-        writer.write(bytes((byte,)))
-        await asyncio.sleep(0.5)
-
-
-async def slow_body(writer: asyncio.StreamWriter) -> None:
-    """Send the head, and one byte of the body each half second."""
-    writer.write(f"{HEAD}Content-Length: 60000\r\n\r\n".encode())
-    while True:
-        writer.write(b" ")
-        await asyncio.sleep(0.5)
-
-
-async def second_head(writer: asyncio.StreamWriter) -> None:
-    """Ask properly once, then begin a request and leave it."""
-    writer.write(b"GET /nothing HTTP/1.1\r\nHost: kme\r\n\r\n")
-    await asyncio.sleep(1.0)
-    writer.write(b"GET /noth")
-    await asyncio.sleep(3600)
-
-
-async def never_read(writer: asyncio.StreamWriter) -> None:
-    """Ask for more than any buffer holds, and read nothing."""
-    transport = writer.transport
-    assert isinstance(transport, asyncio.Transport)
-    transport.pause_reading()
-    for _ in range(12):
-        writer.write(f"{HEAD}Content-Length: {len(WANTED)}\r\n\r\n".encode() + WANTED)
-    await asyncio.sleep(3600)
-
-
-async def connect(port: int, tls: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
-    return await asyncio.open_connection(sock=raw, ssl=tls, server_hostname="127.0.0.1")
-
-
-async def until_cut(
-    port: int,
-    tls: ssl.SSLContext,
-    kind: Slow,
-    after_s: float,
-    unread: Callable[[], Coroutine[Any, Any, None]],
-) -> bool:
-    """Connect `after_s` from now, and behave slowly until the KME ends the connection.
-
-    Who does not read cannot see that, and waits for `unread()`.
-    """
-    await asyncio.sleep(after_s)
-    try:
-        reader, writer = await connect(port, tls)
-    except (OSError, ssl.SSLError):
-        return False
-    behaving = asyncio.ensure_future(kind(writer))
-    try:
-        if kind is never_read:
-            await unread()
-        else:
-            while await reader.read(65536):
-                pass
-        return True
-    except (OSError, ssl.SSLError):
-        return True
-    finally:
-        behaving.cancel()
-        with contextlib.suppress(asyncio.CancelledError, OSError):
-            await behaving
-        writer.transport.abort()
-
-
-async def crowd(
-    port: int, tls: ssl.SSLContext, sockets: int, unread: Callable[[], Coroutine[Any, Any, None]]
-) -> bool:
-    """Let slow clients of all kinds at a KME; say whether all of them were let in and cut."""
-    kinds = [never_read] * NEVER_READERS
-    kinds += [(silent, slow_head, slow_body, second_head)[n % 4] for n in range(sockets - len(kinds))]
-    each = (until_cut(port, tls, kind, n / CONNECTS_PER_S, unread) for n, kind in enumerate(kinds))
-    return all(await asyncio.gather(*each))
-
-
-def crowd_elsewhere(port: int, folder: str, sockets: int) -> None:
-    """Be the crowd, in a process of its own; exits 1 when one of it was not let in."""
-    tls = ssl.create_default_context(cafile=f"{folder}/ca.pem")
-    tls.load_cert_chain(f"{folder}/alice.pem", f"{folder}/alice.key")
-    sys.exit(not asyncio.run(crowd(port, tls, sockets, lambda: asyncio.sleep(30))))
+async def crowd_here(served: Served, tls: ssl.SSLContext, sockets: int) -> bool:
+    """Let slow clients of all kinds at a KME, those that do not read first; say whether all were cut."""
+    unread = partial(never_readers_cut, served)
+    first = (
+        until_cut(served.port, tls, partial(never_read, PATH, WANTED), n / CONNECTS_PER_S, unread)
+        for n in range(NEVER_READERS)
+    )
+    others = crowd(served.port, tls, kinds_of(PATH), sockets - NEVER_READERS, after=NEVER_READERS)
+    return all(await asyncio.gather(*first, others))
 
 
 async def never_readers_cut(served: Served) -> None:
@@ -168,10 +77,7 @@ async def besieged(folder: Path, sockets: int, *, elsewhere: bool) -> Measured:
     async with serving(authority, LARGE, bounds) as served:
         served.site.kme.stored = 10**6
         alone = await beside(good_client(served, good), asyncio.sleep(3.0))
-        if elsewhere:
-            siege = process(served.port, folder, sockets)
-        else:
-            siege = crowd(served.port, bad, sockets, lambda: never_readers_cut(served))
+        siege = process(served.port, folder, sockets) if elsewhere else crowd_here(served, bad, sockets)
         took = await beside(good_client(served, good), siege)
         assert len(took) > 20
         for cut in served.server.cuts:
@@ -192,11 +98,14 @@ async def beside(
     return task.result()
 
 
-async def process(port: int, folder: Path, sockets: int) -> None:
-    given = f"{port}, {str(folder)!r}, {sockets}"
-    code = f"from tests.system.test_slow_clients import crowd_elsewhere; crowd_elsewhere({given})"
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=ROOT)
-    assert await child.wait() == 0
+async def process(port: int, folder: Path, sockets: int) -> bool:
+    certificates = tuple(f"{folder}/{name}" for name in ("ca.pem", "alice.pem", "alice.key"))
+    core = max(os.sched_getaffinity(0))
+    child = get_context("spawn").Process(target=be_crowd, args=(port, PATH, certificates, sockets, core))
+    child.start()
+    while child.is_alive():  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    return child.exitcode == 0
 
 
 def p99(took: list[float]) -> float:
