@@ -7,9 +7,10 @@ import pytest
 
 from qstrata.core.randomness import stream
 from qstrata.core.time import PS_PER_S
-from qstrata.physics import bell, chain, pair_link
+from qstrata.physics import bell, chain
 from qstrata.physics.entanglement_distillation import Distillation, distil
 from qstrata.physics.memories import MemoryParameters
+from qstrata.physics.pair_link import BARRETT_KOK, SINGLE_CLICK, PairLinkParameters
 from tests.simulation.pair_programs import Collecting, Distilling, Measuring, Teleporting
 from tests.simulation.pair_world import PairWorld
 
@@ -86,17 +87,8 @@ def test_ends_distil_pairs_that_never_met(stations):
 
 
 def kernel_run(stations, pairs, figures, memory):
-    hop = pair_link.PairLinkParameters(**figures)
-    herald = pair_link.heralding(hop)
-    travel_ps = pair_link.propagation_delay_ps(hop.length_km)
-    step = chain.Hop(
-        probability=herald.probability,
-        state=bell.werner(herald.fidelity),
-        cycle_ps=pair_link.cycle_ps(hop),
-        herald_ps=pair_link.herald_ps(hop),
-        travel_ps=travel_ps,
-    )
-    description = chain.Chain(hops=(step,) * (stations - 1), memory=memory)
+    hop = chain.hop_over(PairLinkParameters(**figures))
+    description = chain.Chain(hops=(hop,) * (stations - 1), memory=memory)
     return chain.run(description, pairs, stream(5, "kernel"))
 
 
@@ -114,9 +106,16 @@ def test_elements_and_kernel_deliver_at_the_same_rate(stations):
     assert within_5_errors(tens.mean(), reference.mean(), tens.std() / math.sqrt(len(tens)))
 
 
-@pytest.mark.parametrize("memory", [MemoryParameters(depolarising_s=0.01), MemoryParameters(t2_s=0.005)])
-def test_elements_and_kernel_deliver_the_same_errors_after_the_waits(memory):
-    figures = {"length_km": 10.0, "loss_db": 2.0}
+@pytest.mark.parametrize(
+    ("protocol", "memory"),
+    [
+        (BARRETT_KOK, MemoryParameters(depolarising_s=0.01)),
+        (BARRETT_KOK, MemoryParameters(t2_s=0.005)),
+        (SINGLE_CLICK, MemoryParameters(depolarising_s=0.01)),
+    ],
+)
+def test_elements_and_kernel_deliver_the_same_errors_after_the_waits(protocol, memory):
+    figures = {"length_km": 10.0, "loss_db": 2.0, "protocol": protocol}
     world = PairWorld(3, Measuring, link=figures, memory=memory)
     world.run_until(lambda: len(world.tail.own) >= 6_000)
     reference = kernel_run(3, 100_000, figures, memory)

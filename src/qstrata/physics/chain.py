@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstrata.core.errors import InputError
-from qstrata.physics.bell import BellDiagonal
+from qstrata.physics.bell import BellDiagonal, BellState
 from qstrata.physics.compiled import kernel
+from qstrata.physics.density import bell_diagonal
+from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.physics.heralding import attempts_until_success
 from qstrata.physics.memories import MemoryParameters, rates_per_ps
+from qstrata.physics.pair_link import PairLinkParameters, cycle_ps, herald_ps, heralded_state, heralding
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -120,6 +123,21 @@ def advance(
         free[hops] = right
         delivered[k] = left if left > right else right
         waited[k] = held + left - emitted[0] + right - emitted[hops - 1]
+
+
+def hop_over(link: PairLinkParameters) -> Hop:
+    """Return the hop that a link with its midpoint is, its state without what is not Bell-diagonal in it.
+
+    Swaps bring none of that back on average over their outcomes: means of correlators stay exact.
+    """
+    frame = BellState.PSI_PLUS
+    return Hop(
+        probability=heralding(link).probability,
+        state=bell_diagonal(heralded_state(link, frame), frame),
+        cycle_ps=cycle_ps(link),
+        herald_ps=herald_ps(link),
+        travel_ps=propagation_delay_ps(link.length_km),
+    )
 
 
 def run(chain: Chain, pairs: int, generator: np.random.Generator) -> ChainRun:
