@@ -1,4 +1,4 @@
-"""What `trace` prints: how a unit was negotiated, and the stories of keys, as trees."""
+"""What `trace` prints: the stories of keys, and how their unit was negotiated, as trees."""
 
 import sys
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ class Branch(NamedTuple):
 
 
 def show_stories(view: TraceView) -> None:
-    """Print how units were negotiated, then the stories of keys, one tree each."""
-    trees = [*map(negotiation_tree, _by_unit(view.negotiations)), *map(story_tree, view.stories)]
+    """Print the stories of keys, then how their unit was negotiated, one tree each."""
+    trees = [*map(story_tree, view.stories), *map(negotiation_tree, _by_unit(view.negotiations))]
     for index, tree in enumerate(trees):
         if index:
             out()
