@@ -27,7 +27,9 @@ class PairWorld:
     `link` are the figures of every link, `cutoff_ps` holds at stations between the ends.
     """
 
-    def __init__(self, stations, end, *, seed=1, link=None, cutoff_ps=0, lines=None, **figures):
+    def __init__(
+        self, stations, end, *, seed=1, link=None, cutoff_ps=0, lines=None, mischief=None, **figures
+    ):
         link = {"length_km": 10.0, "loss_db": 2.0} | (link or {})
         sites = [f"n{index:02}" for index in range(stations)]
         links = [pair_link(a, b, **link) for a, b in pairwise(sites)]
@@ -42,7 +44,7 @@ class PairWorld:
         for plan_of_link in links:
             self.bearers.declare(plan_of_link.fibre, "fibre", 0, granted=True)
         directory = Directory(owners=owners, channels=channels, operators={OPERATOR: "admin"}, lab=True)
-        self.fabric = MemoryFabric(self.queue, self.bearers, self.recorder, directory)
+        self.fabric = MemoryFabric(self.queue, self.bearers, self.recorder, directory, mischief=mischief)
         self.host = Host(
             self.queue,
             self.fabric.send,

@@ -7,6 +7,7 @@ import pytest
 
 from qstrata.core.randomness import stream
 from qstrata.core.time import PS_PER_S
+from qstrata.fabric.memory import Mischief
 from qstrata.physics import bell, chain
 from qstrata.physics.entanglement_distillation import Distillation, distil
 from qstrata.physics.memories import MemoryParameters
@@ -155,6 +156,17 @@ def test_a_station_that_starts_anew_goes_on_with_its_device(index):
     assert len(world.tail.pairs) > before
     head, tail = ({pair.name: pair.frame for _, pair in end.pairs} for end in (world.head, world.tail))
     assert all(tail[name] == frame for name, frame in head.items() if name in tail)
+
+
+def test_lost_messages_cost_pairs_and_time_but_never_agreement():
+    world = PairWorld(4, Collecting, mischief=Mischief(seed=1, loss_share=0.05))
+    world.run(10.0)
+    head, tail = ({pair.name: pair.frame for _, pair in end.pairs} for end in (world.head, world.tail))
+    common = head.keys() & tail.keys()
+    assert len(common) > 100
+    assert all(head[name] == tail[name] for name in common)
+    late = [max(at for at, _ in end.pairs) for end in (world.head, world.tail)]
+    assert min(late) > world.queue.now - PS_PER_S
 
 
 def test_pairs_that_wait_too_long_are_given_up_and_both_ends_go_on():
