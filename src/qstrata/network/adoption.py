@@ -134,7 +134,7 @@ def _adopt_site(
     figures = kme_figures(assembly.plan, name)
     if not host.elements(name):
         return
-    ended = {agent.address for agent in old.agents} - {agent.address for agent in new.agents}
+    ended = {agent.address for agent in old.agents if agent not in new.agents}
     for element in host.elements(name):
         if element.address in ended:
             _retire(assembly, name, element)

@@ -60,3 +60,13 @@ def test_an_undeclared_bearer_is_an_error_and_not_just_down(table):
     assert "none" not in table
     with pytest.raises(InternalError, match="never declared"):
         table.up("none")
+
+
+def test_a_bearer_that_is_withdrawn_is_down_whatever_is_said_until_it_is_declared_again(table):
+    table.withdraw("fibre/a-b")
+    table.apply(SetBearer("fibre/a-b", granted=True, intact=True))
+    assert not table.up("fibre/a-b")
+    assert [row.bearer for row in table.rows()] == ["management/a"]
+    table.declare("fibre/a-b", "fibre", 9, granted=True)
+    assert table.up("fibre/a-b")
+    assert table.delay_ps("fibre/a-b") == 9

@@ -171,3 +171,40 @@ def test_effects_can_be_performed_in_the_name_of_a_living_node_only(bench):
     bench.host.crash("here")
     with pytest.raises(InternalError, match="node here does not run"):
         bench.host.perform("here", (), 0)
+
+
+def test_an_element_that_is_retired_is_never_gone_on_with_and_others_of_its_node_are(bench):
+    other = Address(End.FORWARDING_RES, "d", "here", "agent")
+    bench.host.spawn("here", Actor(HERE, (Timer(5, noted("never")), Commit((), noted("never")))))
+    bench.host.spawn("here", Actor(other, (Timer(5, noted("later")),)))
+    receive = bench.host.receiver(bench.host.elements("here")[0])
+    bench.host.retire("here", HERE)
+    bench.finish()
+    receive("anything", THERE)
+    bench.queue.run_until(10)
+    assert bench.did == [("commit", "here", 0), ("durable", "here", 0), ("note", "later", 5)]
+    assert [element.address for element in bench.host.elements("here")] == [other]
+
+
+def test_a_node_ends_with_its_last_element_and_comes_to_life_again(bench):
+    bench.host.spawn("here", Actor(HERE))
+    bench.host.retire("here", HERE)
+    assert bench.host.nodes() == ()
+    bench.host.spawn("here", Actor(HERE))
+    assert bench.host.incarnation("here") == 2
+
+
+def test_who_does_not_run_cannot_be_retired(bench):
+    with pytest.raises(InternalError, match="does not run on node here"):
+        bench.host.retire("here", HERE)
+
+
+def test_effects_can_be_performed_in_the_name_of_an_element(bench):
+    actor = Actor(HERE)
+    bench.host.spawn("here", actor)
+    bench.host.act(actor, (Timer(5, noted("never")),), 0)
+    bench.host.retire("here", HERE)
+    bench.queue.run_until(10)
+    assert bench.did == []
+    with pytest.raises(InternalError, match="spawn it first"):
+        bench.host.act(actor, (), 0)
