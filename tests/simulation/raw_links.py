@@ -6,15 +6,19 @@ from typing import Any
 from qstrata.core.address import Address
 from qstrata.core.effects import Effects
 from qstrata.core.time import PS_PER_S
+from qstrata.fabric.memory import Mischief
 from qstrata.fabric.messages.samples import BlockSample
 from qstrata.network.description import checked
 from qstrata.network.simulation import Simulation
 from qstrata.planes import places
 from qstrata.strata.forwarding.resource.relay import RelayElement
 from qstrata.strata.forwarding.telemetry import ForwardingTelemetry
+from qstrata.testing.checker import check
+from qstrata.testing.history import calls_of
 
 SITES = ("north", "east", "south", "west")
 LOSSES_DB = (4.0, 5.0, 6.0)
+ENDS = ["urn:qkd:row:north:sae", "urn:qkd:row:west:sae"]
 LINKS = tuple(f"{a}-{b}" for a, b in pairwise(SITES))
 
 
@@ -46,14 +50,18 @@ def a_row(**link: Any) -> dict[str, Any]:
             for name, loss_db in zip(LINKS, LOSSES_DB, strict=True)
         ],
         "saes": [{"name": f"urn:qkd:row:{site}:sae", "node": site} for site in SITES],
+        "sessions": [{"between": ENDS}],
+        "demands": [{"between": ENDS, "keys-per-s": 5, "number": 4}],
     }
 
 
 class RawLinks:
     """A simulated network of raw links, with every word that its telemetry hears of blocks."""
 
-    def __init__(self, seed: int = 1, **link: Any) -> None:
-        self.sim = Simulation(checked(a_row(**link)), seed=seed)
+    def __init__(self, seed: int = 1, mischief: Mischief | None = None, **link: Any) -> None:
+        self.log: list[bytes] = []
+        network = checked(a_row(**link))
+        self.sim = Simulation(network, seed=seed, log=self.log, mischief=mischief, checked=True)
         self.samples: dict[tuple[str, int, str], BlockSample] = {}
         elements = self.sim.assembly.host.elements(places.CONTROL_SITE)
         (telemetry,) = (element for element in elements if isinstance(element, ForwardingTelemetry))
@@ -75,6 +83,21 @@ class RawLinks:
         elements = self.sim.assembly.host.elements(site)
         (relay,) = (element for element in elements if isinstance(element, RelayElement))
         return relay
+
+    def violations(self) -> tuple[Any, ...]:
+        """Return what the checker finds in the event log."""
+        self.sim.recorder.flush()
+        return check(self.log, calls_of(self.sim.history)).violations
+
+    def equal_blocks(self, link: str) -> int:
+        """Count the blocks that both ends of a link hold, and see that they are equal."""
+        a, b = link.split("-")
+        ours = self.relay(a).station.pools[link].blocks
+        theirs = self.relay(b).station.pools[link].blocks
+        common = [number for number in ours if number > 0 and number in theirs]
+        for number in common:
+            assert self.bits(link, number, a) == self.bits(link, number, b), (link, number)
+        return len(common)
 
     def bits(self, link: str, block: int, site: str) -> bytes | None:
         """Return the bits of a block that a site holds."""

@@ -1,10 +1,12 @@
 import math
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.special import erfc
 
+from qstrata.fabric.memory import Mischief
 from qstrata.physics.decoy_bb84 import binary_entropy
 from qstrata.physics.finite_key import secret_length_bits
 from qstrata.physics.postprocessing.authentication import KEY_BITS
@@ -132,3 +134,37 @@ def test_a_block_that_proves_no_key_is_given_up_at_both_ends_with_its_reason():
     assert all(sample.length_bits == 0 for sample in links.samples.values())
     pool = Forwarding(links.sim).pool(LINKS[0], "north")
     assert pool.generated == 0
+
+
+def test_lost_and_repeated_messages_cost_blocks_but_no_end_holds_another_key():
+    links = RawLinks(mischief=Mischief(seed=5, loss_share=0.001))
+    links.run(16.5)
+    assert sum(links.equal_blocks(link) for link in LINKS) >= 20
+    assert links.violations() == ()
+    assert all(sample.length_bits == 0 or not sample.finding for sample in links.samples.values())
+
+
+@pytest.mark.parametrize("node", ["north", "east"])
+def test_a_node_that_stops_amid_a_block_spoils_no_key_and_uses_no_tag_key_twice(node):
+    links = RawLinks()
+    links.run(2.08)
+    for _ in range(3):
+        links.sim.crash(node)
+        links.run(0.7)
+        links.sim.restart(node)
+        links.run(3.013)
+    links.run(6.0)
+    assert links.equal_blocks(LINKS[0]) >= 8
+    rows = [row for row in map(msgspec.json.decode, links.log) if row[2:4] == ["durable", node]]
+    used = [row[6] for row in rows if row[4:6] == ["drop", "tag-key"]]
+    assert len(used) == len(set(used)) > 4
+    assert links.violations() == ()
+
+
+def test_keys_relayed_over_three_raw_links_are_fetched_at_both_ends():
+    links = RawLinks()
+    links.sim.start_demands()
+    links.run(12.0)
+    report = links.sim.report()
+    assert report.keys_fetched == report.keys_delivered >= 20
+    assert links.violations() == ()
