@@ -25,7 +25,7 @@ class KeyServers:
     """Hold the servers by site; `urls` says where each is reached.
 
     They listen on `host`, and the first of `host_names` stands in URLs. `flush` writes out the event log, if
-    there is one, before an answer leaves.
+    there is one, before an answer leaves. While `is_behind()`, requests are answered 503.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class KeyServers:
         host_names: tuple[str, ...],
         submit: Submit,
         flush: Callable[[], None] | None,
+        is_behind: Callable[[], bool],
     ) -> None:
         self.urls: dict[str, str] = {}
         self.description: Description
@@ -43,6 +44,7 @@ class KeyServers:
         self._host_names = host_names
         self._submit = submit
         self._flush = flush
+        self._is_behind = is_behind
         self._servers: dict[str, Etsi014Server] = {}
 
     @property
@@ -61,7 +63,8 @@ class KeyServers:
         try:
             for site, port, handler in sites:
                 logged = LoggedHandler(handler, self._flush) if self._flush is not None else handler
-                server = Etsi014Server(logged, self._submit, tls_of(site, description, pki), self._identify)
+                tls = tls_of(site, description, pki)
+                server = Etsi014Server(logged, self._submit, tls, self._identify, is_behind=self._is_behind)
                 begun[site] = (server, await self._listen(server, site, port))
         except BaseException:
             await asyncio.gather(*(server.stop(0.0) for server, _ in begun.values()))

@@ -40,12 +40,14 @@ from qstrata.network.socket_server import ControlSocket, internal
 from qstrata.network.state import RunRecord, StatePaths, hold, prepare, write_run
 from qstrata.store.interface import Store
 from qstrata.store.sealing import FileKeyProvider
-from qstrata.store.sqlite import SqliteStore
+from qstrata.store.sqlite import QUEUE_LIMIT, SqliteStore
 
 AT_ONCE_S = 0.01
 """The HTTP server takes 0 for no limit."""
 DEMO = Certificates()
 _NS_PER_S = 1_000_000_000
+STORE_BACKLOG = QUEUE_LIMIT // 2
+"""Commits that wait when KMEs begin to refuse requests: the other half is for what is under way."""
 
 
 class RunningNetwork:
@@ -98,7 +100,14 @@ class RunningNetwork:
         except BaseException:
             self.store.close()
             raise
-        self.servers = KeyServers(paths, host, self.host_names, self._submit, self._flush)
+        self.servers = KeyServers(
+            paths,
+            host,
+            self.host_names,
+            self._submit,
+            self._flush,
+            lambda: self.store.waiting >= STORE_BACKLOG,
+        )
         self.servers.keep(description)
         self.desk = OperatorDesk(self.assembly, self.pacer, self.urls, self.pki)
         self.feed = EventFeed(self.desk, crash.write)

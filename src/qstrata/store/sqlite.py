@@ -78,6 +78,11 @@ class SqliteStore:
         self._enqueue(_Load(node, reply))
         return reply.result()
 
+    @property
+    def waiting(self) -> int:
+        """Return how many calls wait for the writer, which refuses them beyond its limit."""
+        return len(self._queue)
+
     def commit(self, node: str, changes: Sequence[Put | Drop], done: Callable[[], None]) -> None:
         """Queue changes, all or none; `done` is called in the writer thread once they are durable.
 

@@ -47,7 +47,7 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(authority, limits=None, bounds=None):
+async def serving(authority, limits=None, bounds=None, is_behind=lambda: False):
     site, identified = Site(limits), []
 
     def noted(tls: ssl.SSLObject) -> str:
@@ -61,6 +61,7 @@ async def serving(authority, limits=None, bounds=None):
         authority.server(),
         noted,
         bounds,
+        is_behind,
     )
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:

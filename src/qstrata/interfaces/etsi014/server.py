@@ -50,7 +50,8 @@ class Etsi014Server:
 
     `tls` must demand a client certificate. `identify(ssl_object)` returns the SAE's name from it, or raises
     a QstrataError, which is answered 401; it is called once a connection. `submit(function)` has
-    `function(now)` called as an event of the network, on this event loop.
+    `function(now)` called as an event of the network, on this event loop. While `is_behind()`, requests are
+    answered 503, and the network is not asked.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Etsi014Server:
         tls: ssl.SSLContext,
         identify: Identify,
         bounds: Bounds | None = None,
+        is_behind: Callable[[], bool] = lambda: False,
     ) -> None:
         self._handler = handler
+        self._is_behind = is_behind
         self._submit = submit
         self._tls = tls
         self._gate = Gate(bounds or Bounds(), identify)
@@ -159,6 +162,9 @@ class Etsi014Server:
             wanted = self._handler.read(asked)
         except RejectedError as rejected:
             return rejected.answer()
+        if self._is_behind():
+            text = "this KME has more to write than its disk takes: ask again in a second"
+            return error_answer(503, text, retry_after_s=1)
         future: asyncio.Future[HttpAnswer] = asyncio.get_running_loop().create_future()
         self._submit(partial(self._handler.serve, wanted, connection.identity, partial(_settle, future)))
         if future.done():
