@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+import msgspec
+
 from qstrata.core.address import End
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.fabric.messages.base import Message
@@ -17,6 +19,7 @@ from qstrata.interfaces.etsi014.faults import KINDS
 from qstrata.kernel.pacing import RealTimePacer
 from qstrata.network import tracing
 from qstrata.network.assembly import Assembly
+from qstrata.network.capabilities import domain_capability, strata_capabilities
 from qstrata.network.operator import OperatorElement
 from qstrata.network.pki import PkiPaths
 from qstrata.network.remote import (
@@ -136,8 +139,12 @@ class OperatorDesk:
         """Return who stands at each end now, and what each arrow has carried."""
         host, fabric = self._assembly.host, self._assembly.fabric
         elements = [element.address for node in host.nodes() for element in host.elements(node)]
-        name = self._assembly.plan.description.name
-        return describe_view(name, elements, fabric.traffic(), fabric.refusals())
+        description = self._assembly.plan.description
+        capabilities = strata_capabilities(description)
+        view = describe_view(description.name, elements, fabric.traffic(), fabric.refusals())
+        return msgspec.structs.replace(
+            view, capabilities=capabilities, exposed=domain_capability(capabilities)
+        )
 
     @property
     def _sites(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from qstrata.fabric.messages.samples import BearerState, LinkPoolSample, Session
 from qstrata.fabric.messages.service_control import NegotiationTrace
 from qstrata.fabric.tally import Refusal, Traffic
 from qstrata.kernel.lateness import Lateness
+from qstrata.network.exposure import DomainCapability, StrataCapabilities
 from qstrata.network.steps import Step
 from qstrata.store.records import Segment
 
@@ -215,12 +216,14 @@ class PlaneView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DescribeView(msgspec.Struct, frozen=True, kw_only=True, tag="describe", tag_field="is"):
-    """Answer AskDescribe."""
+    """Answer AskDescribe; `exposed` is what of the capabilities may be told outside the domain."""
 
     name: str
     planes: tuple[PlaneView, ...]
     arrows: tuple[ArrowView, ...]
     refusals: tuple[Refusal, ...]
+    capabilities: StrataCapabilities | None = None
+    exposed: DomainCapability | None = None
 
 
 class FaultsView(msgspec.Struct, frozen=True, kw_only=True, tag="faults", tag_field="is"):
