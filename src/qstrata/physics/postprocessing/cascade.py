@@ -124,7 +124,8 @@ class ErrorFinder:
 
     `bits` (0 or 1, shape (n,)) is its string, corrected once `done`; `qber` (0 to 1) the share of errors
     expected, which sets the block sizes. `asked_bits` counts the parities asked for. `hopeless` where as
-    many would be told as the frame has bits. Raises InputError for a frame that is too short or too long.
+    many would be told as the frame has bits, or where they contradict each other. Raises InputError for a
+    frame that is too short or too long.
     """
 
     def __init__(self, bits: Bits, seed: int, qber: float) -> None:
@@ -167,6 +168,9 @@ class ErrorFinder:
             self._waiting,
             self._begun,
         )
+        if self._waiting < 0:
+            self.hopeless = True
+            return np.zeros(0, dtype=np.int64)
         questions = np.empty(self._waiting, dtype=np.int64)
         asked = self._orders.kernels.middles(self._cuts, self._sizes, self._queue, self._waiting, questions)
         self._waiting = 0

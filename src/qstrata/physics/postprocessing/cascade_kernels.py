@@ -143,11 +143,13 @@ def search(
 
     `shuffles` and their inverses `places` have shape (shuffles, n); `turns[pass]` holds the shuffle of a
     pass, its factor, the factor's inverse and its offset; `cuts` has shape (passes, n + 1). Passes that
-    have not `begun` see no flip. Returns how many segments wait.
+    have not `begun` see no flip. Returns how many segments wait, or -1 where told parities contradict each
+    other: honest ones turn no bit twice, others may turn bits for ever.
     """
     width = cuts.shape[1]
     length = width - 1
     kept = 0
+    flips = 0
     i = 0
     while i < waiting:
         which = queue[i] // width
@@ -158,6 +160,15 @@ def search(
         else:
             cuts[which, start] &= NOT_QUEUED
         if odd and end - start == 1:
+            flips += 1
+            if flips > length:
+                return -1
+            if waiting + begun > len(queue):
+                # Room is made of what was looked at: each segment that waits is there but once.
+                for j in range(i + 1, waiting):
+                    queue[kept + j - i - 1] = queue[j]
+                waiting += kept - i - 1
+                i = kept - 1
             bit = shuffles[turns[which, 0], (start - turns[which, 3]) * turns[which, 2] % length]
             bits[bit] ^= 1
             for other in range(begun):

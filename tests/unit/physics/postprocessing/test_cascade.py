@@ -149,3 +149,17 @@ def test_python_itself_and_compiled_kernels_ask_the_same_questions():
         check=True,
     )
     assert plain.stdout.strip() == digest_of_a_run()
+
+
+@pytest.mark.parametrize("lies", [1, 100, 3_000])
+def test_parities_that_contradict_each_other_end_it_all_the_same(lies):
+    sent, received = a_pair(60_000, 1_800)
+    teller, finder = ParityTeller(sent, 1), ErrorFinder(received, 1, 0.03)
+    rounds = 0
+    while len(questions := finder.ask()):
+        answers = teller.answer(questions)
+        answers[:lies] ^= rounds == 3
+        finder.take(answers)
+        rounds += 1
+    assert finder.hopeless or not np.array_equal(finder.bits, sent)
+    assert teller.told_bits < 60_000

@@ -321,7 +321,7 @@ class ReceiverBlock(_End):
     def _ask(self) -> Step:
         asked = [finder.ask() for finder in self._finders]
         if any(finder.hopeless for finder in self._finders):
-            return Step(given_up="more parities would be told than the key has bits")
+            return Step(given_up="parities contradict each other, or are more than the key has bits")
         if all(finder.done for finder in self._finders):
             return self._tell_corrected()
         self._serial += 1

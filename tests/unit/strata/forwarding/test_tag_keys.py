@@ -1,0 +1,103 @@
+import pytest
+
+from qstrata.core.address import Address, End
+from qstrata.core.effects import Commit, Drop, Put, Send
+from qstrata.core.errors import InternalError
+from qstrata.core.secrets import KeyMaterial
+from qstrata.fabric.messages.east_west import HandOver, TagKeyWanted
+from qstrata.physics.postprocessing.authentication import KEY_BITS
+from qstrata.store.accounts import link_account
+from qstrata.store.records import TagKey
+from qstrata.strata.forwarding.resource.tag_keys import TagKeys
+
+AGENT = Address(End.FORWARDING_RES, "lab", "a", "agent.a-b")
+SIZE = KEY_BITS // 8
+BITS = bytes(range(256))
+
+
+class StationOf:
+    """What the keys need of a station: the handle of the agent."""
+
+    def local(self, end, name):
+        return (end, name)
+
+
+@pytest.fixture
+def tags():
+    return TagKeys(StationOf(), [])
+
+
+def apart(tags, number=1, keys=2, provisioned=False):
+    message = HandOver("a-b", number, KeyMaterial(BITS), "fibre/a-b", 0, provisioned, keys)
+    return tags.set_apart(message)
+
+
+def answer(effects):
+    """Return what is sent, and what is durable before it is."""
+    (effect,) = effects
+    if isinstance(effect, Commit):
+        (sent,) = effect.then(0)
+        return sent.message, effect.changes
+    assert isinstance(effect, Send)
+    return effect.message, ()
+
+
+def want(tags, block, key=""):
+    return answer(tags.wanted(TagKeyWanted("a-b", block, key), AGENT, 0))
+
+
+def test_the_first_bits_of_a_block_are_set_apart_and_booked_as_authentication(tags):
+    rest, rows = apart(tags)
+    assert rest.reveal() == BITS[2 * SIZE :]
+    assert [row.record.bits.reveal() for row in rows[:2]] == [BITS[:SIZE], BITS[SIZE : 2 * SIZE]]
+    assert all(isinstance(row, Put) for row in rows)
+    account = link_account([], tags=tags.totals("a-b"))
+    assert account.authentication == account.generated == 2 * KEY_BITS
+    assert account.balanced
+    apart(tags, 0, 3, provisioned=True)
+    account = link_account([], tags=tags.totals("a-b"))
+    assert (account.provisioned, account.authentication) == (3 * KEY_BITS, 5 * KEY_BITS)
+    assert account.balanced
+
+
+def test_a_block_that_sets_nothing_apart_stays_whole(tags):
+    rest, rows = apart(tags, keys=0)
+    assert rest.reveal() == BITS
+    assert rows == ()
+
+
+def test_a_key_leaves_the_ledger_before_it_is_given_and_is_given_to_one_block(tags):
+    apart(tags)
+    given, changes = want(tags, 5)
+    assert changes == (Drop(TagKey.kind, "a-b/1/0"),)
+    assert (given.key, given.bits.reveal(), given.left) == ("a-b/1/0", BITS[:SIZE], 1)
+    again, changes = want(tags, 5)
+    assert (again.key, changes) == ("a-b/1/0", ())
+    other, _ = want(tags, 6)
+    assert other.key == "a-b/1/1"
+    none, _ = want(tags, 7)
+    assert (none.key, len(none.bits)) == ("", 0)
+
+
+def test_the_key_that_the_peer_names_is_given(tags):
+    apart(tags)
+    assert want(tags, 5, "a-b/1/1")[0].bits.reveal() == BITS[SIZE : 2 * SIZE]
+    assert want(tags, 6, "a-b/1/1")[0].key == ""
+
+
+def test_a_restarted_relay_has_the_keys_that_were_not_given(tags):
+    _, rows = apart(tags)
+    want(tags, 5)
+    kept = [row.record for row in rows if row.record.key != "a-b/1/0"]
+    again = TagKeys(StationOf(), kept)
+    assert again.totals("a-b").generated == 2 * KEY_BITS
+    assert want(again, 6)[0].key == "a-b/1/1"
+
+
+def test_the_key_of_a_finished_block_is_wiped(tags):
+    apart(tags)
+    given, _ = want(tags, 5)
+    tags.forget("a-b", 5)
+    with pytest.raises(InternalError, match="taken or wiped"):
+        given.bits.reveal()
+    assert want(tags, 5)[0].key == "a-b/1/1"
