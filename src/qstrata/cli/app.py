@@ -52,6 +52,7 @@ app.command("qstrata.cli.keys:keys", name="keys")
 app.command("qstrata.cli.pki:pki", name="pki")
 app.command("qstrata.cli.doctor:doctor", name="doctor", usage=usage("doctor", "SOURCE"))
 app.command("qstrata.cli.completion:completion", name="completion")
+app.command("qstrata.cli.engine:engine", name="engine")
 app.command("qstrata.cli.rate:rate", name="rate")
 app.command("qstrata.cli.scenario:scenario", name="scenario")
 
@@ -279,8 +280,11 @@ def run_(
     *,
     virtual: Annotated[bool, Parameter(help="In virtual time, as fast as the machine can.")] = False,
     for_: Annotated[
-        int, Parameter(name="--for", converter=duration, help="How long: 90s, 15m, 6h, 1d, 1h30m.")
-    ],
+        int | None, Parameter(name="--for", converter=duration, help="How long: 90s, 15m, 6h, 1d, 1h30m.")
+    ] = None,
+    gate: Annotated[
+        bool, Parameter(help="Let a program drive time: JSON lines on standard input and output.")
+    ] = False,
     seed: Seed = None,
     json: Json = False,
     events: Annotated[Path | None, Parameter(help="File for the event log; must be new.")] = None,
@@ -291,6 +295,11 @@ def run_(
 
     if not virtual:
         raise endings.UsageError("`run` is for virtual time: add --virtual (`qstrata up` runs in real time)")
+    if gate == (for_ is not None):
+        raise endings.UsageError("`run` needs either --for, how long, or --gate, where a program says it")
+    if for_ is None:
+        virtual_run.run_gated(source, seed, events, initial_key_bits)
+        return
     outcome = virtual_run.run_virtual(source, for_, seed, events, initial_key_bits)
     virtual_run.show_outcome(outcome, as_json=json)
 

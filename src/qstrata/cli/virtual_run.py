@@ -13,6 +13,7 @@ from qstrata.cli.endings import talk
 from qstrata.cli.tables import Table, out, show, show_json
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.core.time import to_seconds
+from qstrata.network.gate import drive
 from qstrata.network.loader import load
 from qstrata.network.simulation import Simulation, SimulationReport
 
@@ -37,16 +38,9 @@ def run_virtual(
 
     Raises InputError for the file, and for an event log that is there already.
     """
-    description = load(source).with_overrides(initial_key_bits=initial_key_bits)
-    chosen = seed if seed is not None else description.seed if description.seed is not None else 1
-    if events is not None:
-        _make_new(events)
-    if not description.demands:
-        talk(f"network {description.name} has no `demands`: no application asks for keys in this run")
     begun = time.perf_counter()
-    simulation = Simulation(description, chosen, log=events)
-    simulation.start_demands()
-    with contextlib.closing(simulation), progress(description.name, duration_ps) as told:
+    simulation = _started(source, seed, events, initial_key_bits)
+    with contextlib.closing(simulation), progress(simulation.description.name, duration_ps) as told:
         for index in range(1, _SLICES + 1):
             simulation.run_until(duration_ps * index // _SLICES)
             told(simulation.queue.now)
@@ -54,6 +48,28 @@ def run_virtual(
     simulation.recorder.close()
     wall_s = time.perf_counter() - begun
     return Outcome(report, wall_s, report.virtual_s / wall_s)
+
+
+def run_gated(source: str, seed: int | None, events: Path | None, initial_key_bits: int | None) -> None:
+    """Run a network whose time the lines of standard input drive; raises as `run_virtual`."""
+    simulation = _started(source, seed, events, initial_key_bits)
+    with contextlib.closing(simulation):
+        for answer in drive(simulation, sys.stdin):
+            out(msgspec.json.encode(answer).decode())
+            sys.stdout.flush()
+    simulation.recorder.close()
+
+
+def _started(source: str, seed: int | None, events: Path | None, initial_key_bits: int | None) -> Simulation:
+    description = load(source).with_overrides(initial_key_bits=initial_key_bits)
+    chosen = seed if seed is not None else description.seed if description.seed is not None else 1
+    if events is not None:
+        _make_new(events)
+    if not description.demands:
+        talk(f"network {description.name} has no `demands`: no application asks for keys in this run")
+    simulation = Simulation(description, chosen, log=events)
+    simulation.start_demands()
+    return simulation
 
 
 def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
