@@ -9,6 +9,9 @@ from qstrata.fabric.messages.lab import Fault
 from qstrata.kernel.lateness import Lateness
 from qstrata.network.remote import LinkView, NetworkView, SaeView, SessionView
 
+EXPOSED_SHOWN = 3
+"""So many exposed keys of a link are named in a table; `--json` names more."""
+
 
 def show_network(view: NetworkView) -> None:
     """Print a network as tables."""
@@ -21,7 +24,8 @@ def show_network(view: NetworkView) -> None:
     out()
     show_saes(view.saes)
     out()
-    show([alarms_table(view), faults_table(view.faults), lateness_table(view)])
+    exposures = [exposures_table(view)] if view.exposures else []
+    show([alarms_table(view), *exposures, faults_table(view.faults), lateness_table(view)])
 
 
 def nodes_table(view: NetworkView) -> Table:
@@ -128,6 +132,16 @@ def show_saes(saes: tuple[SaeView, ...]) -> None:
         out(f"    certificate  {sae.certificate}")
         out(f"    key          {sae.key}")
         out(f"    CA           {sae.ca}")
+
+
+def exposures_table(view: NetworkView) -> Table:
+    """Tabulate the keys that suspect links masked: those set aside, and those that SAEs had before."""
+    rows = tuple(
+        (row.link, str(row.set_aside), str(row.exposed), ", ".join(row.key_ids[:EXPOSED_SHOWN]))
+        for row in view.exposures
+    )
+    columns = ("link", "set aside>", "exposed>", f"exposed keys, at most {EXPOSED_SHOWN}")
+    return Table("keys under suspicion", columns, rows)
 
 
 def alarms_table(view: NetworkView) -> Table:

@@ -9,7 +9,7 @@ import msgspec
 
 from qstrata.fabric.messages.forwarding_control import BlockTrace
 from qstrata.fabric.messages.lab import Fault
-from qstrata.fabric.messages.policy import UnitState
+from qstrata.fabric.messages.policy import Exposure, UnitState
 from qstrata.fabric.messages.reports import Alarm, LastBlock
 from qstrata.fabric.messages.samples import BearerState, LinkPoolSample, SessionSample
 from qstrata.fabric.messages.service_control import NegotiationTrace
@@ -153,6 +153,7 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, tag="network", tag_
     alarms: tuple[Alarm, ...]
     faults: tuple[Fault, ...]
     lateness: tuple[Lateness, ...]
+    exposures: tuple[Exposure, ...] = ()
 
 
 class KeyEnd(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,6 +97,7 @@ def network_view(standing: Standing, heard: Heard) -> NetworkView:
         alarms=tuple(sorted(alarms, key=lambda alarm: (alarm.raised_ps, alarm.subject, alarm.channel))),
         faults=heard.faults or (),
         lateness=standing.lateness,
+        exposures=() if heard.service is None else heard.service.exposures,
     )
 
 

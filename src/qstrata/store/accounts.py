@@ -141,10 +141,11 @@ def session_account(
     states = {batch.sequence: batch.state for batch in batches}
     past = totals or KeyTotals(session="")
     bits = dict.fromkeys(Account.__struct_fields__, 0)
-    bits["generated"] = past.delivered + past.destroyed + past.expired
+    bits["generated"] = past.delivered + past.destroyed + past.expired + past.quarantined
     bits["delivered"] = past.delivered
     bits["destroyed"] = past.destroyed
     bits["expired"] = past.expired
+    bits["quarantined"] = past.quarantined
     for key in keys:
         bits["generated"] += key.size_bits
         if key.state is not KeyState.POOLED:

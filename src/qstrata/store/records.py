@@ -362,6 +362,7 @@ class KeyTotals(Record, frozen=True, kw_only=True):
     delivered: int = 0
     destroyed: int = 0
     expired: int = 0
+    quarantined: int = 0
 
     @property
     def key(self) -> str:
@@ -371,4 +372,4 @@ class KeyTotals(Record, frozen=True, kw_only=True):
     @property
     def logged(self) -> tuple[int | str, ...]:
         """Return the totals."""
-        return (self.session, self.delivered, self.destroyed, self.expired)
+        return (self.session, self.delivered, self.destroyed, self.expired, self.quarantined)

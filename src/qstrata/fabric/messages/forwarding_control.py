@@ -77,6 +77,27 @@ class TraceTransfer(_Down, frozen=True, gc=False):
     transfer: str
 
 
+class QuarantineBlocks(_Down, frozen=True, gc=False):
+    """Have a relay set the blocks of a suspect window aside, from `first_block` to `last_block`."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "serial", "first_block", "last_block")
+    serial: int
+    link: str
+    first_block: int
+    last_block: int
+
+
+class BlocksQuarantined(_Up, frozen=True, gc=False):
+    """Say that the blocks are set aside: `bits` that were left, and the transfers that they masked here."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "serial", "bits")
+    serial: int
+    site: str
+    link: str
+    bits: int
+    transfers: tuple[str, ...]
+
+
 class AgentHello(_Up, frozen=True, gc=False):
     """Say that an agent has started and waits for its link to be activated."""
 

@@ -64,3 +64,23 @@ class PathLost(_Up, frozen=True, gc=False):
     logged: ClassVar[tuple[str, ...]] = ("session",)
     session: str
     reason: str
+
+
+class KeysSuspected(_Up, frozen=True, gc=False):
+    """Say which transfers were masked by blocks of a link that an attack may have touched.
+
+    `end` is the site of the link whose relay knows of them.
+    """
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "end")
+    link: str
+    end: str
+    transfers: tuple[str, ...]
+
+
+class SuspectsHeard(_Down, frozen=True, gc=False):
+    """Say that suspect transfers were heard of."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "end")
+    link: str
+    end: str

@@ -197,6 +197,18 @@ class UnitState(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class Exposure(msgspec.Struct, frozen=True, gc=False):
+    """Keys that a suspect link masked: how many were set aside, and those that an SAE had been given before.
+
+    `exposed` counts the latter, `key_ids` names them, as far as there is room.
+    """
+
+    link: str
+    set_aside: int
+    exposed: int
+    key_ids: tuple[str, ...]
+
+
 class ServiceState(Message, frozen=True, gc=False):
     """Answer QueryService; also sent when it changes."""
 
@@ -204,3 +216,4 @@ class ServiceState(Message, frozen=True, gc=False):
     sent_by: ClassVar[tuple[End, ...]] = (End.SERVICE_CTL,)
     sent_to: ClassVar[tuple[End, ...]] = (End.SERVICE_MGT,)
     units: tuple[UnitState, ...]
+    exposures: tuple[Exposure, ...] = ()

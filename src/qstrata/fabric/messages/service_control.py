@@ -159,6 +159,26 @@ class TraceKey(_Down, frozen=True, gc=False):
     wanted: str
 
 
+class QuarantineKeys(_Down, frozen=True, gc=False):
+    """Have a KME set aside the keys of transfers that a suspect link masked; `end` is one of its sites."""
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "end")
+    link: str
+    end: str
+    transfers: tuple[str, ...]
+
+
+class KeysQuarantined(_Up, frozen=True, gc=False):
+    """Say, durably, which of these keys are set aside, and which an SAE had been given before."""
+
+    logged: ClassVar[tuple[str, ...]] = ("site", "link", "end")
+    site: str
+    end: str
+    link: str
+    set_aside: tuple[str, ...]
+    exposed: tuple[str, ...]
+
+
 class KmeHello(_Up, frozen=True, gc=False):
     """Say that a KME has started and wants its registry, sessions and credit."""
 

@@ -8,7 +8,7 @@ import msgspec
 from qstrata.core.address import End
 from qstrata.core.time import PS_PER_MS
 from qstrata.fabric.messages.operator import Inspect, Inspected
-from qstrata.fabric.messages.policy import ForwardingState, ServiceState, UnitState
+from qstrata.fabric.messages.policy import Exposure, ForwardingState, ServiceState, UnitState
 from qstrata.fabric.messages.reports import (
     Alarm,
     ConnectivityReport,
@@ -39,6 +39,10 @@ class Look(msgspec.Struct, frozen=True):
         match name:
             case "alarms":
                 return float(len(self.alarms(of, saying)))
+            case "keys-set-aside":
+                return float(sum(row.set_aside for row in self._exposures(of)))
+            case "keys-exposed":
+                return float(sum(row.exposed for row in self._exposures(of)))
             case "keys-delivered":
                 return float(sum(demand.delivered for demand in self.demands))
             case "keys-fetched":
@@ -61,6 +65,10 @@ class Look(msgspec.Struct, frozen=True):
             for alarm in report.alarms
             if (not subject or subject == alarm.subject) and saying in alarm.finding
         )
+
+    def _exposures(self, link: str) -> list[Exposure]:
+        state = state_of(self.answers.get(End.SERVICE_MGT), ServiceState)
+        return [row for row in (state.exposures if state else ()) if not link or row.link == link]
 
     def _link_state(self, link: str) -> str:
         state = state_of(self.answers.get(End.FORWARDING_MGT), ForwardingState)

@@ -43,7 +43,6 @@ Fault = Literal[
 ]
 LINK_FIGURES = ("link-state", "qber", "key-rate-bps", "detections-per-s", "pool-bits", "blocks")
 SESSION_FIGURES = ("session-state", "path", "keys-ready")
-RUN_FIGURES = ("alarms", "keys-delivered", "keys-fetched", "requests-unserved")
 IN_WORDS = ("link-state", "session-state", "path")
 Figure = Literal[
     "link-state",
@@ -56,6 +55,8 @@ Figure = Literal[
     "path",
     "keys-ready",
     "alarms",
+    "keys-set-aside",
+    "keys-exposed",
     "keys-delivered",
     "keys-fetched",
     "requests-unserved",

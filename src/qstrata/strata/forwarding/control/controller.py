@@ -10,6 +10,7 @@ from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.forwarding_control import (
     ActivateLink,
     AgentHello,
+    BlocksQuarantined,
     DeactivateLink,
     LinkStatus,
     RelayHello,
@@ -23,15 +24,19 @@ from qstrata.fabric.messages.media import (
     ReleaseMedia,
     RequireMedia,
 )
-from qstrata.fabric.messages.path_requirements import PathGranted, PathLost, ReleasePath, RequirePath
+from qstrata.fabric.messages.path_requirements import (
+    PathGranted,
+    PathLost,
+    ReleasePath,
+    RequirePath,
+    SuspectsHeard,
+)
 from qstrata.fabric.messages.policy import (
     ForwardingPolicy,
     ForwardingState,
-    LinkState,
-    PathState,
     QueryForwarding,
 )
-from qstrata.fabric.messages.reports import ForwardingReport, SubscribeForwarding, WatchedLink, WatchLinks
+from qstrata.fabric.messages.reports import ForwardingReport, SubscribeForwarding
 from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.asking import Serials, Subscription
@@ -40,6 +45,8 @@ from qstrata.planes.paths import Barred, LinkPhase, LinkView, NoPath, Path, choo
 from qstrata.strata.forwarding.control.links import SETTLED, LinkBook
 from qstrata.strata.forwarding.control.promises import Load, shortfall
 from qstrata.strata.forwarding.control.routes import Route, Verdict, barred_sites, judge
+from qstrata.strata.forwarding.control.shown import shown
+from qstrata.strata.forwarding.control.suspicions import Suspicions
 from qstrata.strata.forwarding.control.tables import TableBook
 
 GRACE_PS = 3 * PS_PER_S
@@ -67,10 +74,11 @@ class ForwardingController(Controller):
         super().__init__(address, port, manager, ForwardingPolicy, QueryForwarding)
         self._connectivity = port.bind(places.controller(End.CONNECTIVITY_CTL, domain))
         self._service = port.bind(places.controller(End.SERVICE_CTL, domain))
-        self._telemetry = port.bind(places.telemetry(End.FORWARDING_TEL, domain))
-        self._subscription = Subscription(self._telemetry, SubscribeForwarding(PS_PER_S))
+        telemetry = port.bind(places.telemetry(End.FORWARDING_TEL, domain))
+        self._subscription = Subscription(telemetry, SubscribeForwarding(PS_PER_S))
         self._serials = Serials()
         self._tables = TableBook(self._serials)
+        self._suspicions = Suspicions(domain, port, self.outbox, self._serials)
         self._links: dict[str, LinkBook] = {}
         self._views: dict[str, LinkView] = {}
         self._routes: dict[str, Route] = {}
@@ -87,6 +95,8 @@ class ForwardingController(Controller):
         self.on(RequirePath, self._require)
         self.on(ReleasePath, self._release)
         self.on(ForwardingReport, self._report)
+        self.on(BlocksQuarantined, self._suspicions.imposed)
+        self.on(SuspectsHeard, self._suspicions.heard)
 
     # --- policy and state (T4) ---
 
@@ -120,12 +130,7 @@ class ForwardingController(Controller):
             relay = self.port.bind(places.relay(self.address.domain, site))
             effects += self.outbox.ask(("hello", site), [Send(relay, ReportResources())], now)
         self._settled_ps = now + GRACE_PS
-        return [*effects, self._watch(), *self._review(now)]
-
-    def _watch(self) -> Send:
-        specs = (book.spec for book in self._links.values())
-        watched = (WatchedLink(spec.link, spec.parameters) for spec in specs if spec.commissioned)
-        return Send(self._telemetry, WatchLinks(tuple(watched)))
+        return [*effects, self._suspicions.watch(self._links), *self._review(now)]
 
     def _abandon(self, book: LinkBook, now: int) -> list[Effect]:
         link = book.spec.link
@@ -140,20 +145,7 @@ class ForwardingController(Controller):
 
     def state(self) -> ForwardingState:
         """Show every link, and the path of every session."""
-        views = self._views.values()
-        links = tuple(LinkState(v.link, v.a, v.b, v.phase.value, v.reason) for v in views)
-        load = Load(self._routes.values())
-        paths = tuple(self._shown_path(route, load) for route in self._routes.values())
-        return ForwardingState(self._tables.version, links, paths)
-
-    def _shown_path(self, route: Route, load: Load) -> PathState:
-        if route.path is None:
-            return PathState(route.session, 0, (), 0.0, route.lost or "its tables are being installed")
-        views = (self._views[link] for link in route.path.links if link in self._views)
-        pooled = [f"{v.link} ({v.reason})" for v in views if v.phase is LinkPhase.PASSIVE]
-        reason = f"pooled key only: {'; '.join(pooled)}" if pooled else ""
-        rate_bps = load.forecast_bps(route, self._views)
-        return PathState(route.session, route.number, route.path.sites, rate_bps, reason)
+        return shown(self._tables.version, self._views, self._routes.values())
 
     def essence(self, state: ForwardingState) -> object:
         """Leave the rates out, which change with every report."""
@@ -219,7 +211,8 @@ class ForwardingController(Controller):
         return self._review(now)
 
     def _sweep(self, now: int) -> Effects:
-        effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep), self._watch()]
+        effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep)]
+        effects.append(self._suspicions.watch(self._links))
         self._sweeps += 1
         for link, book in self._links.items():
             if self._sweeps % MEDIA_SWEEPS == 0 and not self.outbox.stands(("media", link)):
@@ -237,7 +230,7 @@ class ForwardingController(Controller):
         for report in message.links:
             if report.link in self._links:
                 self._links[report.link].report = report
-        return self._review(now)
+        return [*self._suspicions.follow(self._links, message.suspicions, now), *self._review(now)]
 
     # --- tables (F2) ---
 

@@ -3,7 +3,7 @@
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.connectivity_control import LinkBearers
 from qstrata.fabric.messages.policy import LinkSpec
-from qstrata.fabric.messages.reports import LinkReport
+from qstrata.fabric.messages.reports import LinkReport, Suspicion
 from qstrata.physics.finite_key import asymptotic_length_rate
 from qstrata.planes.paths import LinkPhase, LinkView
 
@@ -32,6 +32,7 @@ class LinkBook:
         self.serial = 0
         self.was_active = False
         self.report: LinkReport | None = None
+        self.suspicion: Suspicion | None = None
         self._lost: dict[str, str] = {}
         self._status: dict[str, str] = {}
         self._waits_ps: dict[str, int] = {}
@@ -91,6 +92,8 @@ class LinkBook:
             return LinkPhase.OFF, self.refused
         if self.bearers is None:
             return LinkPhase.PENDING, "its media are not granted yet"
+        if self.suspicion is not None:
+            return LinkPhase.OFF, f"possible attack since block {self.suspicion.first_block}"
         if self.bearers.relay in self._lost:
             return LinkPhase.OFF, self._lost[self.bearers.relay]
         if self._lost:

@@ -79,6 +79,17 @@ class Carrier:
         """Return the lineage of a transfer at this relay, while it is kept."""
         return self._kept.get(transfer)
 
+    def masked_by(self, link: str, first: int, last: int) -> tuple[str, ...]:
+        """Return the transfers, of those kept, that blocks `first` to `last` of a link masked."""
+        return tuple(
+            transfer
+            for transfer, leg in self._kept.items()
+            if any(
+                segment.link == link and first <= segment.number <= last
+                for segment in (*leg.incoming, *leg.outgoing)
+            )
+        )
+
     def request(self, message: TransferRequest, sender: Address, now: int) -> Effects:
         """Start a batch of this site's KME on its path, or refuse before anything is spent."""
         header = message.header

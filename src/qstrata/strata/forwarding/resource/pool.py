@@ -238,6 +238,18 @@ class LinkPool:
         changes = self.changes((number,))
         return (*changes, *self.retire((number,)))
 
+    def forgo(self, first: int, last: int) -> tuple[int, ...]:
+        """Destroy what this end may still allocate of blocks `first` to `last`; returns their numbers."""
+        numbers = tuple(b.state.number for b in self._mine() if first <= b.state.number <= last)
+        for number in numbers:
+            block = self.blocks[number]
+            state, block.giving = block.state, False
+            block.state = msgspec.structs.replace(
+                state, position=state.length, destroyed=state.destroyed + block.unspent
+            )
+            self.changed[number] = None
+        return numbers
+
     def end(self) -> tuple[Put | Drop, ...]:
         """Destroy every bit that is left, for the link is taken away; returns the changes to commit.
 

@@ -23,6 +23,7 @@ from qstrata.fabric.messages.east_west import (
 from qstrata.fabric.messages.forwarding_control import (
     BlockTrace,
     InstallTable,
+    QuarantineBlocks,
     RelayHello,
     ReportResources,
     TableInstalled,
@@ -36,6 +37,7 @@ from qstrata.kernel.element import Element
 from qstrata.store.records import TagTotals, TransferLeg
 from qstrata.strata.forwarding.resource.carrier import Carrier
 from qstrata.strata.forwarding.resource.pool import LinkPool
+from qstrata.strata.forwarding.resource.quarantine import Quarantine
 from qstrata.strata.forwarding.resource.station import RelayFigures, RelayLink, Station
 from qstrata.strata.forwarding.resource.tag_keys import TagKeys
 from qstrata.strata.forwarding.resource.upkeep import Upkeep
@@ -65,6 +67,7 @@ class RelayElement(Element):
         self.station = Station(address, port, links, records, salt, figures or RelayFigures())
         self._controller = port.bind(controller)
         self._carrier = Carrier(self.station)
+        self._quarantine = Quarantine(self.station, self._carrier, self._controller)
         self._tags = TagKeys(self.station, records)
         self._upkeep = Upkeep(self.station, self._tags, self._carrier.resume)
         self._carrier.remember([r for r in records if isinstance(r, TransferLeg)])
@@ -81,6 +84,7 @@ class RelayElement(Element):
         self.on(InstallTable, self._install)
         self.on(ReportResources, self._hello)
         self.on(TraceTransfer, self._trace)
+        self.on(QuarantineBlocks, self._quarantine.impose)
         self.on(ProbeForwarding, self._probe)
         self.on(TransferRequest, self._carrier.request)
         self.on(Relay, self._carrier.relayed)

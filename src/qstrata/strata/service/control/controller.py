@@ -4,11 +4,12 @@ from qstrata.core.address import Address, End
 from qstrata.core.effects import Effect, Effects, Send, Timer
 from qstrata.core.randomness import RandomSource
 from qstrata.core.time import PS_PER_S, EpochAnchor
-from qstrata.fabric.messages.path_requirements import PathGranted, PathLost
+from qstrata.fabric.messages.path_requirements import KeysSuspected, PathGranted, PathLost
 from qstrata.fabric.messages.policy import QueryService, ServicePolicy, ServiceState
 from qstrata.fabric.messages.service_control import (
     ConfigureKme,
     CreditWanted,
+    KeysQuarantined,
     KmeHello,
     ReportSessions,
     SessionOpened,
@@ -29,6 +30,7 @@ from qstrata.strata.service.control.lives import Lives
 from qstrata.strata.service.control.negotiations import Negotiations
 from qstrata.strata.service.control.revising import revise
 from qstrata.strata.service.control.supply import Supply
+from qstrata.strata.service.control.suspects import Suspects
 from qstrata.strata.service.control.units import ASKED_MAX, Unit, UnitPhase
 
 LEARN_PS = 2 * PS_PER_S
@@ -57,6 +59,7 @@ class ServiceController(Controller):
         self._agreements = Agreements(self._lives, self._supply, self._negotiations, self.publish)
         self._units = self._lives.units
         self._holdings = Holdings(self._lives, self.outbox)
+        self._suspects = Suspects(port, self.outbox, self._lives)
         self._registries: dict[str, ConfigureKme] = {}
         self.on(KmeHello, self._hello)
         self.on(SessionOpened, self._opened)
@@ -65,6 +68,8 @@ class ServiceController(Controller):
         self.on(CreditWanted, self._credit_wanted)
         self.on(PathGranted, self._path_granted)
         self.on(PathLost, self._path_lost)
+        self.on(KeysSuspected, self._suspects.suspected)
+        self.on(KeysQuarantined, self._quarantined)
         self.on(OpenUnit, self._open_unit)
         self.on(QueryUnit, self._query_unit)
         self.on(CloseUnit, self._close_unit)
@@ -116,7 +121,7 @@ class ServiceController(Controller):
 
     def state(self) -> ServiceState:
         """Show live units, declared ones that were refused, and the last that ended."""
-        return ServiceState(self._units.shown())
+        return ServiceState(self._units.shown(), self._suspects.exposures())
 
     def _sweep(self, now: int) -> Effects:
         effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep)]
@@ -170,6 +175,10 @@ class ServiceController(Controller):
     def _credit_wanted(self, message: CreditWanted, sender: Address, now: int) -> Effects:
         unit = self._units.live.get(message.session)
         return self._supply.wanted(unit, message, now) if unit is not None else ()
+
+    def _quarantined(self, message: KeysQuarantined, sender: Address, now: int) -> Effects:
+        self._suspects.quarantined(message)
+        return self.publish()
 
     # --- applications (F10) ---
 

@@ -270,6 +270,9 @@ class Refill:
         session, header = transfer.session, transfer.header
         if not message.placed or session.record.closed:
             return self._fail(transfer, message.reason, now)
+        if header.sequence in session.suspect:
+            session.suspect.discard(header.sequence)
+            return self._fail(transfer, "an attack is suspected on its path", now)
         session.refill, session.rest_ps = "", 0
         told = session.forget_void(header.void)
         if transfer.waiting is not None:
@@ -280,7 +283,7 @@ class Refill:
         def ready(now: int) -> Effects:
             if session.record.closed:
                 return []
-            session.ready.extend(header.key_ids)
+            session.ready.extend(key_id for key_id in header.key_ids if key_id in session.keys)
             return self.consider(session, now)
 
         return [Commit(tuple(changes), ready)]

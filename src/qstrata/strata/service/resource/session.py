@@ -6,7 +6,7 @@ when the node stopped, or whose deadline passed, is void, and is never asked for
 """
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -64,6 +64,7 @@ class Session:
         self.batches: dict[int, BatchRecord] = {}
         self.live: dict[int, int] = {}
         self.void: dict[int, None] = {}
+        self.suspect: set[int] = set()
         self.from_peer: dict[int, list[str]] = {}
         self.credit: Credit | None = None
         self.refill = "" if self.is_local else NO_PATH_YET
@@ -132,10 +133,13 @@ class Session:
                 self._awaited += len(record.key_ids) * (record.state == BatchState.RESERVED)
             elif isinstance(record, KeyTotals):
                 self.totals = record
-                self.generated_bits += record.delivered + record.destroyed + record.expired
+                self.generated_bits += (
+                    record.delivered + record.destroyed + record.expired + record.quarantined
+                )
                 self.ended_bits[KeyState.DELIVERED] += record.delivered
                 self.ended_bits[KeyState.DESTROYED] += record.destroyed
                 self.ended_bits[KeyState.EXPIRED] += record.expired
+                self.ended_bits[KeyState.QUARANTINED] += record.quarantined
             elif isinstance(record, KeyRecord):
                 self._enter(record)
         changes: list[Put | Drop] = []
@@ -270,6 +274,21 @@ class Session:
             self.spent.append(key.bits)
         return self.finish(key, state, delivered_to)
 
+    def quarantine(self, batches: Collection[tuple[bool, int]]) -> list[Put | Drop]:
+        """Set live keys aside whose batches are named as (own, sequence).
+
+        Own batches that are on their way will not become ready: they are `suspect`.
+        """
+        changes: list[Put | Drop] = []
+        for key in [key for key in self.keys.values() if (key.own, key.sequence) in batches]:
+            if key.own and self.batches[key.sequence].state == BatchState.RESERVED:
+                self.suspect.add(key.sequence)
+            else:
+                changes += self.discard(key, KeyState.QUARANTINED, key.delivered_to)
+        if changes:
+            self.ready = deque(key_id for key_id in self.ready if key_id in self.keys)
+        return changes
+
     def hand_out_in_part(self, key: KeyRecord, sae: str) -> list[Put | Drop]:
         """Note that one of two SAEs of this KME has a key; the other may still fetch it."""
         part = msgspec.structs.replace(key, state=KeyState.DELIVERED_IN_PART, delivered_to=(sae,))
@@ -301,6 +320,7 @@ class Session:
                 delivered=totals.delivered + (bits if key.state == KeyState.DELIVERED else 0),
                 destroyed=totals.destroyed + (bits if key.state == KeyState.DESTROYED else 0),
                 expired=totals.expired + (bits if key.state == KeyState.EXPIRED else 0),
+                quarantined=totals.quarantined + (bits if key.state == KeyState.QUARANTINED else 0),
             )
             changes.append(Drop(KeyRecord.kind, key.key))
         if changes:

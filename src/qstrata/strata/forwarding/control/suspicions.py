@@ -1,0 +1,82 @@
+"""What forwarding control does about suspected attacks: blocks are set aside, service control is told."""
+
+from collections.abc import Mapping, Sequence
+
+from qstrata.core.address import Address, End
+from qstrata.core.effects import Effect, Effects, Send
+from qstrata.fabric.messages.forwarding_control import BlocksQuarantined, QuarantineBlocks
+from qstrata.fabric.messages.path_requirements import KeysSuspected, SuspectsHeard
+from qstrata.fabric.messages.reports import Suspicion, WatchedLink, WatchLinks
+from qstrata.fabric.port import Port
+from qstrata.planes import places
+from qstrata.planes.asking import Outbox, Serials
+from qstrata.strata.forwarding.control.links import LinkBook
+
+AGAIN = 8
+"""A standing suspicion is acted on again after so many reports: blocks and transfers may have come late."""
+
+
+class Suspicions:
+    """Have telemetry watch links, and follow what it suspects."""
+
+    def __init__(self, domain: str, port: Port, outbox: Outbox, serials: Serials) -> None:
+        self._domain = domain
+        self._port = port
+        self._outbox = outbox
+        self._serials = serials
+        self._service = port.bind(places.controller(End.SERVICE_CTL, domain))
+        self._telemetry = port.bind(places.telemetry(End.FORWARDING_TEL, domain))
+        self._reports: dict[str, int] = {}
+
+    def watch(self, links: Mapping[str, LinkBook]) -> Send:
+        """Tell telemetry how the links were commissioned, as far as their devices behave so."""
+        specs = (book.spec for book in links.values())
+        watched = (WatchedLink(spec.link, spec.parameters) for spec in specs if spec.commissioned)
+        return Send(self._telemetry, WatchLinks(tuple(watched)))
+
+    def follow(
+        self, links: Mapping[str, LinkBook], suspicions: Sequence[Suspicion], now: int
+    ) -> list[Effect]:
+        """Take note of what is suspected; have each suspect window set aside at both ends as it grows."""
+        suspected = {suspicion.link: suspicion for suspicion in suspicions}
+        effects: list[Effect] = []
+        for link, book in links.items():
+            effects += self._follow(book, suspected.get(link), now)
+        return effects
+
+    def _follow(self, book: LinkBook, suspicion: Suspicion | None, now: int) -> list[Effect]:
+        link = book.spec.link
+        if suspicion is None:
+            # What was cleared may still have blocks on their way: they are set aside a last time.
+            last, book.suspicion = book.suspicion, None
+            self._reports.pop(link, None)
+            return self._quarantine(book, last, now) if last is not None else []
+        known, book.suspicion = book.suspicion, suspicion
+        heard = self._reports[link] = self._reports.get(link, -1) + 1
+        same = known is not None and (known.first_block, known.last_block) == (
+            suspicion.first_block,
+            suspicion.last_block,
+        )
+        return [] if same and heard % AGAIN else self._quarantine(book, suspicion, now)
+
+    def _quarantine(self, book: LinkBook, suspicion: Suspicion, now: int) -> list[Effect]:
+        link, effects = book.spec.link, []
+        serial = self._serials.next(now)
+        message = QuarantineBlocks(serial, link, suspicion.first_block, suspicion.last_block)
+        for site in book.sites:
+            relay = self._port.bind(places.relay(self._domain, site))
+            effects += self._outbox.ask(("quarantine", link, site), [Send(relay, message)], now)
+        return effects
+
+    def imposed(self, message: BlocksQuarantined, sender: Address, now: int) -> Effects:
+        """Tell service control which transfers the blocks of a link masked."""
+        self._outbox.settle(("quarantine", message.link, message.site))
+        if not message.transfers:
+            return ()
+        told = KeysSuspected(message.link, message.site, message.transfers)
+        return self._outbox.ask(("suspects", message.link, message.site), [Send(self._service, told)], now)
+
+    def heard(self, message: SuspectsHeard, sender: Address, now: int) -> Effects:
+        """Take note that service control knows."""
+        self._outbox.settle(("suspects", message.link, message.end))
+        return ()
