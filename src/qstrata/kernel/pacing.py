@@ -87,6 +87,11 @@ class RealTimePacer:
         elapsed_ps = (self._clock() - self._start_ns) * _PS_PER_NS
         return self._start_ps + elapsed_ps * self._times // self._over_times
 
+    def behind_ps(self) -> int:
+        """Return how far the clock has gone past what is due next; 0 where nothing is."""
+        due_ps = self._queue.next_due()
+        return 0 if due_ps is None else max(0, self.clock_ps() - due_ps)
+
     def post(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call `function(*arguments)` on the pacer's thread, at the clock's instant; from any thread.
 

@@ -33,6 +33,7 @@ from qstrata.network.event_log import log_start, open_log
 from qstrata.network.key_servers import GRACE_S, LOOPBACK, KeyServers, certified
 from qstrata.network.operator_desk import OperatorDesk
 from qstrata.network.origin import keep_origin, next_origin, salt_of
+from qstrata.network.overload import watch
 from qstrata.network.pki import KmeIdentity, PkiPaths, ensure_pki
 from qstrata.network.plan import make_plan
 from qstrata.network.remote import Answer, AppliedView, AskApply, AskDown, Asked, AskReload, Done, FaultsView
@@ -211,6 +212,7 @@ class RunningNetwork:
                 pacing = tasks.create_task(self._pace())
                 stopping = tasks.create_task(stop.wait())
                 feeding = tasks.create_task(self.feed.run())
+                easing = tasks.create_task(watch(self.assembly, self.pacer))
                 try:
                     await self._serve(ready, {pacing, stopping})
                 except Exception as error:
@@ -219,6 +221,7 @@ class RunningNetwork:
                     self._halt.set()
                     stopping.cancel()
                     feeding.cancel()
+                    easing.cancel()
             self._close()
         finally:
             self._down.set()

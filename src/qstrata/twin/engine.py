@@ -14,6 +14,7 @@ from qstrata.core.address import Address
 from qstrata.core.effects import Effect, Effects, Send, SetBearer
 from qstrata.core.errors import InputError, InternalError
 from qstrata.core.randomness import RandomSource, SystemRandom, stream
+from qstrata.core.time import PS_PER_S, to_seconds
 from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.device import SignalReport, Tick
 from qstrata.fabric.messages.lab import Heal, Inject, LabAnswer, ListFaults
@@ -21,7 +22,7 @@ from qstrata.kernel.element import Element
 from qstrata.twin.contract import EngineFactory, LinkTask, Part
 from qstrata.twin.faults import CUT, INTERCEPT, LOSS, FaultBook
 from qstrata.twin.key_link import Binder, KeyLink
-from qstrata.twin.native import NATIVE, native_engine
+from qstrata.twin.native import CLICKS, NATIVE, native_engine
 from qstrata.twin.pairs import Pairs
 from qstrata.twin.plan import LinkPlan, MonitorPlan, TwinPlan, check_plan
 
@@ -35,6 +36,10 @@ def native_alone(engine: str) -> EngineFactory:
 
 PAIRS = ""
 """The part that holds all memory devices; the other parts are named as their links."""
+
+
+REPORT_PERIOD_MAX_PS = 2 * PS_PER_S
+"""Telemetry takes an agent that is unheard for longer for lost."""
 
 
 class Twin(Element):
@@ -60,6 +65,7 @@ class Twin(Element):
         self._engines = engines
         self._lab = ports[plan.lab]
         self._ports = ports
+        self._period_ps = plan.report_period_ps
         self._parts: dict[str, Part] = {link.name: self._make_link(link) for link in plan.links}
         self._parts[PAIRS] = self._make_pairs(plan)
         self._by_owner = {owner: part for part in self._parts.values() for owner in part.owners}
@@ -67,6 +73,7 @@ class Twin(Element):
         self._monitors = {monitor.termination: monitor for monitor in plan.monitors}
         self._watched: set[str] = set()
         self._past: dict[str, int] = {}
+        self._eased: set[str] = set()
         self._faults = FaultBook(*_bearers(plan))
         for kind in dict.fromkeys(kind for part in (KeyLink, Pairs) for kind in part.kinds):
             self.on(kind, self._instruct)
@@ -115,13 +122,44 @@ class Twin(Element):
         self._watched &= {monitor.site for monitor in plan.monitors}
         return [*effects, *(signal for name in changed for signal in self._signals(self._parts[name]))]
 
+    def ease(self, why: str, now: int) -> Effects:
+        """Go one step down in detail, because the machine does not keep up; nothing where none is left.
+
+        First links at level `clicks` go on at level `counts`, whose open blocks are lost; then reports come
+        half as often, down to one in REPORT_PERIOD_MAX_PS. The agents are told.
+        """
+        effects: list[Effect] = []
+        fine = [link for link in self._plan.links if link.level == CLICKS and link.name not in self._eased]
+        for link in fine:
+            self._eased.add(link.name)
+            before = self._parts[link.name]
+            plan = msgspec.structs.replace(
+                link, level="counts", first_block=before.next_block, initial_key_bits=0
+            )
+            part = self._parts[link.name] = self._make_link(plan)
+            effects += part.succeed(before, self._faults, now)
+            effects += self._coarsen(part, f"emulated at level `counts`: {why}", now)
+            self._by_owner.update(dict.fromkeys(part.owners, part))
+            self._by_bearer.update(dict.fromkeys(part.bearers, part))
+        if fine or 2 * self._period_ps > REPORT_PERIOD_MAX_PS:
+            return effects
+        self._period_ps *= 2
+        told = f"reports every {to_seconds(self._period_ps):g} s: {why}"
+        for link in self._plan.links:
+            effects += self._coarsen(self._parts[link.name], told, now)
+        return effects
+
+    def _coarsen(self, part: Part, why: str, now: int) -> Effects:
+        assert isinstance(part, KeyLink)
+        return part.coarsen(self._period_ps, why, now)
+
     def _make_link(self, plan: LinkPlan) -> Part:
         task = LinkTask(
             link=plan.name,
             parameters=plan.parameters,
             length_km=plan.length_km,
             block_ps=plan.block_ps,
-            period_ps=self._plan.report_period_ps,
+            period_ps=self._period_ps,
             first_block=plan.first_block,
             seed=self._seed(),
             key_bits=partial(self._key_bits, plan.name),
@@ -130,7 +168,7 @@ class Twin(Element):
             level=plan.level,
         )
         engine = self._engines(plan.engine)(task)
-        return KeyLink(plan, engine, self._ports, self._plan.processing_ps, self._plan.report_period_ps)
+        return KeyLink(plan, engine, self._ports, self._plan.processing_ps, self._period_ps)
 
     def _make_pairs(self, plan: TwinPlan) -> Part:
         return Pairs(plan.memories, plan.pair_links, self._ports, self._seed())

@@ -29,7 +29,7 @@ from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.twin.blocks import BlockHead, HeldBlocks
 from qstrata.twin.contract import LinkEngine
 from qstrata.twin.faults import FaultBook
-from qstrata.twin.native import CLICKS
+from qstrata.twin.native import CLICKS, NativeEngine
 from qstrata.twin.plan import LinkPlan
 from qstrata.twin.raw import receiver_records, transmitter_records
 from qstrata.twin.sampling import disturbed
@@ -157,6 +157,16 @@ class KeyLink:
         before.end()
         self.follow(self.plan.fibre, faults, now)
         return self._begin(now)
+
+    def coarsen(self, period_ps: int, why: str, now: int) -> Effects:
+        """Report every `period_ps` from now on, and tell the agents why less is told than was asked for."""
+        effects = list(self._tell("coarse", why))
+        if isinstance(self.engine, NativeEngine):
+            self.engine.report_every(period_ps, now)
+            if self.engine.running:
+                self._token += 1
+                effects.append(self._next_window())
+        return effects
 
     def end(self) -> None:
         """Tell nobody anything any more, and forget what the devices hold."""

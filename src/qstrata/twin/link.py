@@ -65,6 +65,14 @@ class LinkRun:
         self.next_ps = self._window_end(self._mark_ps, self._offset_ps)
         self.running = True
 
+    def report_every(self, period_ps: int, now: int) -> None:
+        """Report at another period from this instant on; what was counted goes into the next report."""
+        if self.running:
+            self._settle(now)
+        self._period_ps = period_ps
+        self._phase_ps = phase_ps(self.name, period_ps)
+        self.next_ps = self._window_end(self._mark_ps, self._offset_ps)
+
     def halt(self, now: int) -> None:
         """Stop at this instant; what was counted since the last report goes into the next one."""
         self._settle(now)
