@@ -82,15 +82,14 @@ def engines_table(view: NetworkView) -> Table:
 
 def pools_table(view: NetworkView) -> Table:
     """Tabulate the link pools at both ends, in bits."""
-    columns = ("link", "at", "available>", "owned>", "unconfirmed>", "in flight>", "relayed>", "destroyed>")
+    spent = ("relayed>", "destroyed>", "authentication>")
+    columns = ("link", "at", "available>", "owned>", "unconfirmed>", "in flight>", *spent)
     rows = tuple(
         (
             link.name,
             site,
-            *map(
-                str,
-                (pool.available, pool.owned, pool.unconfirmed, pool.in_flight, pool.relayed, pool.destroyed),
-            ),
+            *map(str, (pool.available, pool.owned, pool.unconfirmed, pool.in_flight)),
+            *map(str, (pool.relayed, pool.destroyed, pool.authentication)),
             str(pool.generated),
             str(pool.provisioned),
         )

@@ -144,7 +144,7 @@ class _Figures:
                 sound.check_level()
         except InputError as fault:
             at = _first((view.get("level") for view in views), views[0])
-            yield Problem(at.place, str(fault))
+            yield Problem(at.place, str(fault), "level: counts")
 
     @cached_property
     def sae_limits(self) -> dict[str, Limits]:

@@ -101,7 +101,12 @@ def lab(domain: str) -> Address:
 
 
 def make_plan(description: Description) -> NetworkPlan:
-    """Derive the plan of a network; links without both companion channels get no elements."""
+    """Derive the plan of a network; links without both companion channels get no elements.
+
+    Raises InputError for a link that cannot have its level of detail.
+    """
+    for link in description.links:
+        link.check_level()
     domain = description.domain
     whole = [link for link in description.links if _is_whole(link)]
     names = [node.name for node in description.nodes]
