@@ -3,6 +3,7 @@
 import msgspec
 
 from qstrata.core.errors import InputError
+from qstrata.physics.detectors import Detector
 from qstrata.physics.parameters import PARAMETERS, LinkParameters, check_parameters
 
 DEFAULT_PROFILE = "gys-100mhz"
@@ -12,6 +13,8 @@ _GYS = (
 )
 _MA = "X. Ma, B. Qi, Y. Zhao, H.-K. Lo, Phys. Rev. A 72, 012326 (2005)"
 _OURS = "chosen by qstrata"
+_INGAAS = Detector()
+_INGAAS_SOURCE = "the default detector: Zhang et al., Light: Sci. Appl. 4, e286 (2015)"
 
 
 class ProfileField(msgspec.Struct, frozen=True):
@@ -74,6 +77,27 @@ PROFILES: tuple[Profile, ...] = (
         ("y0", 1.7e-6, _GYS),
         ("e_d", 0.033, _GYS),
         ("error_correction_efficiency", 1.22, f"{_MA}: value used for error correction"),
+        ("eps_sec", 1e-10, f"{_OURS}: a usual secrecy level per block"),
+        ("eps_cor", 1e-15, f"{_OURS}: a usual correctness level per block"),
+    ),
+    _profile(
+        "ingaas-1ghz",
+        "Two gated InGaAs avalanche diodes behind a decoy source at 1 GHz, with dead time and after-pulses",
+        ("pulse_rate_hz", 1e9, f"{_OURS}: clock of present fibre systems"),
+        ("signal_intensity", 0.5, f"{_OURS}: a usual signal intensity"),
+        ("weak_intensity", 0.1, f"{_OURS}: near the longest key of blocks of 1e9 pulses"),
+        ("vacuum_intensity", 0.0, f"{_OURS}: the vacuum + weak decoy protocol of Ma et al. 2005"),
+        ("signal_probability", 0.3, f"{_OURS}: near the longest key of blocks of 1e9 pulses"),
+        ("weak_probability", 0.5, f"{_OURS}: near the longest key of blocks of 1e9 pulses"),
+        ("vacuum_probability", 0.2, f"{_OURS}: near the longest key of blocks of 1e9 pulses"),
+        ("sender_z_probability", 0.7, f"{_OURS}: near the longest key of blocks of 1e9 pulses"),
+        ("receiver_z_probability", 0.7, f"{_OURS}: same as the sender"),
+        ("eta_bob", _INGAAS.seen_share, f"efficiency and window: {_INGAAS_SOURCE}"),
+        ("y0", _INGAAS.dark_yield, f"dark counts of both in the window: {_INGAAS_SOURCE}"),
+        ("e_d", 0.01, f"{_OURS}: a visibility of 98 %"),
+        ("dead_time_ns", _INGAAS.dead_time_ns, _INGAAS_SOURCE),
+        ("afterpulse_probability", _INGAAS.afterpulse_probability, _INGAAS_SOURCE),
+        ("error_correction_efficiency", 1.1, f"{_OURS}: Cascade as built here tells 1.05 to 1.1"),
         ("eps_sec", 1e-10, f"{_OURS}: a usual secrecy level per block"),
         ("eps_cor", 1e-15, f"{_OURS}: a usual correctness level per block"),
     ),

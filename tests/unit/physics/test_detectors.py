@@ -3,6 +3,7 @@ import math
 import pytest
 
 from qstrata.core.errors import InputError
+from qstrata.physics.counts import expected_counts
 from qstrata.physics.detectors import (
     DETECTOR_PARAMETERS,
     Detector,
@@ -10,6 +11,8 @@ from qstrata.physics.detectors import (
     dead_pulses,
     response,
 )
+from qstrata.physics.finite_key import key_length_bits
+from qstrata.physics.profiles import profile
 
 
 def test_every_figure_has_its_unit_range_default_and_source():
@@ -62,3 +65,12 @@ def test_after_pulses_are_a_fixed_share_of_what_is_recorded():
     recorded = seen.live_share * 1e-4 + seen.afterpulses
     assert seen.afterpulses / recorded == pytest.approx(0.05)
     assert recorded == pytest.approx(1e-4 / 0.95, rel=2e-3)
+
+
+def test_the_profile_of_these_detectors_follows_from_their_figures():
+    link = profile("ingaas-1ghz").link_parameters(loss_db=10.0)
+    # 20 % of the photons within 500 ps around a jitter of 100 ps: all but erf(...) = 4e-9 of them.
+    assert link.eta_bob == pytest.approx(0.2, rel=1e-6)
+    assert link.y0 == pytest.approx(2 * 1000.0 * 500e-12)
+    assert (link.dead_time_ns, link.afterpulse_probability) == (100.0, 0.01)
+    assert key_length_bits(expected_counts(link, 60e9), link).length_bits > 10**6
