@@ -17,6 +17,7 @@ from qstrata.network.tables import (
     BlockSeconds,
     Channel,
     Channels,
+    ClassicalLights,
     Clock,
     Demand,
     DeviceFigures,
@@ -24,6 +25,7 @@ from qstrata.network.tables import (
     EngineKeyBits,
     EngineLimit,
     EngineName,
+    FilterNm,
     InitialKeyBits,
     LengthKm,
     Level,
@@ -48,6 +50,7 @@ from qstrata.physics.counts import expected_counts
 from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.physics.parameters import LinkParameters, check_parameters
 from qstrata.physics.profiles import DEFAULT_PROFILE, profile
+from qstrata.physics.raman import ClassicalChannel, raman_click_rate_hz
 from qstrata.planes.places import kme_name
 
 __all__ = [
@@ -77,6 +80,7 @@ __all__ = [
 
 MAX_NODES = 1000
 MAX_LINKS = 5000
+LEAST_DB_PER_KM = 1e-6
 NATIVE = "native"
 CLICKS = "clicks"
 FIRST_KEY_BITS = 8192
@@ -142,6 +146,8 @@ class LinkFigures(Table, frozen=True, kw_only=True):
     ] = DeviceFigures()
     block_s: BlockSeconds = 60
     initial_key_bits: InitialKeyBits = 0
+    classical_light: ClassicalLights = ()
+    filter_nm: FilterNm = 0.1
     level: Level = "counts"
     engine: EngineName = NATIVE
     engine_key_bits: EngineKeyBits = 256
@@ -190,8 +196,25 @@ class Link(LinkFigures, frozen=True, kw_only=True):
         given = msgspec.structs.asdict(self.parameters)
         figures = {name: value for name, value in given.items() if value is not None}
         merged = msgspec.structs.replace(profile(self.profile).link_parameters(self.loss_db), **figures)
+        merged = msgspec.structs.replace(merged, raman_rate_hz=self._raman_rate_hz(merged.eta_bob))
         check_parameters(merged)
         return merged
+
+    def _raman_rate_hz(self, seen_share: float) -> float:
+        """Return the clicks per second of scattered classical light; all loss is taken as attenuation.
+
+        The windows of the detectors are taken as open all the time.
+        """
+        channels = [
+            ClassicalChannel(
+                launch_power_dbm=light.launch_power_dbm, co_propagating=light.direction == "with"
+            )
+            for light in self.classical_light
+        ]
+        attenuation_db_per_km = max(self.loss_db / self.length_km, LEAST_DB_PER_KM)
+        return raman_click_rate_hz(
+            channels, self.length_km, attenuation_db_per_km, self.filter_nm, seen_share
+        )
 
     def check_level(self) -> None:
         """Refuse a level of detail that the link cannot have; InputError says what to change."""

@@ -20,11 +20,13 @@ from qstrata.network.description import (
 )
 from qstrata.network.tables import (
     BlockSeconds,
+    ClassicalLights,
     DeviceFigures,
     Ends,
     EngineKeyBits,
     EngineLimit,
     EngineName,
+    FilterNm,
     InitialKeyBits,
     KeysPerRequest,
     LargestKey,
@@ -99,6 +101,8 @@ class LinkKind(Table, frozen=True, kw_only=True):
     ) = None
     block_s: BlockSeconds | None = None
     initial_key_bits: InitialKeyBits | None = None
+    classical_light: ClassicalLights | None = None
+    filter_nm: FilterNm | None = None
     level: Level | None = None
     engine: EngineName | None = None
     engine_key_bits: EngineKeyBits | None = None

@@ -33,6 +33,7 @@ LOADER_ONLY = (
     "both their KMEs.",
     "The device figures of a link obey signal intensity > weak + vacuum intensity and weak > vacuum "
     "intensity, and its three probabilities of intensities add up to 1.",
+    "The classical light of a link causes at most 1e7 clicks per second.",
     "A link of `level: clicks` has engine `native`, 8192 initial key bits or more, and blocks of at most "
     "16777216 clicks.",
 )

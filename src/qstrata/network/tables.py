@@ -213,6 +213,25 @@ class DeviceFigures(Table, frozen=True, kw_only=True):
     eps_cor: Annotated[float, _figure("eps_cor")] | None = None
 
 
+class ClassicalLight(Table, frozen=True, kw_only=True):
+    """A classical channel in the fibre of a link, which scatters light into its detectors."""
+
+    launch_power_dbm: Annotated[float, said("its launch power", ge=-60, le=30, unit="dBm")]
+    direction: Annotated[
+        Literal["with", "against"], Meta(description="whether it runs with the photons or against them")
+    ]
+
+
+ClassicalLights = Annotated[
+    tuple[ClassicalLight, ...],
+    Meta(description="classical channels in the same fibre, whose Raman light is background", max_length=96),
+]
+FilterNm = Annotated[
+    float,
+    said("width of the receiver's filter, which Raman light passes", ge=0.001, le=100, unit="nm"),
+]
+
+
 class Sae(Table, frozen=True, kw_only=True):
     """An SAE: an application that fetches keys."""
 

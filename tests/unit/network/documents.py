@@ -188,6 +188,8 @@ class Documents:
         low, high = node.get("minimum", node.get("exclusiveMinimum")), node["maximum"]
         if key in ("key-size-bits",):
             return 256
+        if key == "launch-power-dbm":
+            return self.random.choice((-60, -40.5))
         if key == "number":
             return self.random.randint(1, 128)
         if node["type"] == "integer":

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from qstrata.core.errors import InputError
-from qstrata.network.description import Clock, Description, DeviceFigures, checked
+from qstrata.network.description import Clock, Description, DeviceFigures, Link, checked
 from qstrata.network.loader import load
 from qstrata.network.shipped import shipped_names
 from qstrata.physics.parameters import PARAMETERS
@@ -141,3 +141,23 @@ def test_the_description_of_each_shipped_network_survives_json():
     for name in shipped_names():
         network = load(name)
         assert checked(json.loads(msgspec.json.encode(network))) == network
+
+
+def test_classical_light_in_the_fibre_is_background_of_the_link():
+    def link(*light: dict[str, object]) -> Link:
+        figures = {"ends": ["a", "b"], "length-km": 25.0, "loss-db": 5.0, "channels": "default"}
+        return msgspec.convert({**figures, "classical-light": light}, Link)
+
+    dark = link().link_parameters
+    against = link({"launch-power-dbm": -10.0, "direction": "against"}).link_parameters
+    both = link(
+        {"launch-power-dbm": -10.0, "direction": "with"}, {"launch-power-dbm": -10.0, "direction": "against"}
+    ).link_parameters
+    assert dark.raman_rate_hz == 0.0
+    # 0.1 mW x 2e-9 /(km nm) x 0.1 nm x (1 - e^(-2 a L))/(2 a) with a = 0.2 dB/km, over h c/1550 nm, x 4.5 %.
+    per_km = 0.2 * math.log(10) / 10
+    power_w = 1e-4 * 2e-9 * 0.1 * (1 - math.exp(-2 * per_km * 25)) / (2 * per_km)
+    expected = power_w * 1550e-9 / (6.62607015e-34 * 299_792_458) * 0.045
+    assert against.raman_rate_hz == pytest.approx(expected)
+    assert both.raman_rate_hz > 1.5 * against.raman_rate_hz
+    assert both.background > dark.background
