@@ -93,3 +93,13 @@ def test_a_link_comes_back_with_the_first_good_block(tmp_path):
         seen = Forwarding(simulation)
         assert seen.alarms == ()
         assert {link.state for link in seen.links.values()} == {"active"}
+
+
+def test_a_link_that_runs_goes_on_another_engine(tmp_path):
+    with running(network(tmp_path, "native"), 15) as simulation:
+        before = Forwarding(simulation).pool("a-b", "a").generated
+        simulation.apply(network(tmp_path, engine_of("script", tmp_path)))
+        run(simulation, 25)
+        seen = Forwarding(simulation)
+        assert seen.pool("a-b", "a").generated == before + 2 * 8192
+        assert seen.alarms == ()

@@ -1,5 +1,6 @@
 """What runs a link: the names that a network file may give, and what is wrong with others."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from qstrata.network.description import Description
 from qstrata.network.document import Problem, View
 from qstrata.network.suggestion import did_you_mean, nearest
+from qstrata.network.tables import ENGINE_PATTERN
 
 GROUP = "qstrata.engines"
 """Entry points of this group are engines too: each names a function from an argument to an EngineFactory."""
@@ -66,7 +68,7 @@ def with_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _check(view: View, folder: Path) -> Iterator[Problem]:
-    if view.text is None:
+    if view.text is None or not re.search(ENGINE_PATTERN, view.text):
         return
     name, argument = parted(view.text)
     if name == SCRIPT:

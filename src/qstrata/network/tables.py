@@ -111,11 +111,12 @@ Level = Annotated[
         "`clicks` draws every click, and each end distils its key from its own records"
     ),
 ]
+ENGINE_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*(:.+)?$"
 EngineName = Annotated[
     str,
     said(
         "what runs the link: `native`, `script:PATH` from this file, `sequence` (SeQUeNCe), or another",
-        pattern=r"^[A-Za-z][A-Za-z0-9_-]*(:.+)?$",
+        pattern=ENGINE_PATTERN,
         meant="the name of an engine, as `native` or `script:./protocol.py`",
     ),
 ]
