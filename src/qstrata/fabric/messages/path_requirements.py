@@ -72,15 +72,17 @@ class KeysSuspected(_Up, frozen=True, gc=False):
     `end` is the site of the link whose relay knows of them.
     """
 
-    logged: ClassVar[tuple[str, ...]] = ("link", "end")
+    logged: ClassVar[tuple[str, ...]] = ("link", "end", "serial")
+    serial: int
     link: str
     end: str
     transfers: tuple[str, ...]
 
 
 class SuspectsHeard(_Down, frozen=True, gc=False):
-    """Say that suspect transfers were heard of."""
+    """Say that every KME of the suspect transfers has set their keys aside."""
 
-    logged: ClassVar[tuple[str, ...]] = ("link", "end")
+    logged: ClassVar[tuple[str, ...]] = ("link", "end", "serial")
+    serial: int
     link: str
     end: str

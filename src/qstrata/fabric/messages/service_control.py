@@ -160,23 +160,37 @@ class TraceKey(_Down, frozen=True, gc=False):
 
 
 class QuarantineKeys(_Down, frozen=True, gc=False):
-    """Have a KME set aside the keys of transfers that a suspect link masked; `end` is one of its sites."""
+    """Have a KME set aside the keys of transfers that a suspect link masked."""
 
-    logged: ClassVar[tuple[str, ...]] = ("link", "end")
+    logged: ClassVar[tuple[str, ...]] = ("link", "serial", "suspects")
+    serial: int
     link: str
-    end: str
     transfers: tuple[str, ...]
+
+    @property
+    def suspects(self) -> str:
+        """Return the transfers as one text."""
+        return " ".join(self.transfers)
 
 
 class KeysQuarantined(_Up, frozen=True, gc=False):
-    """Say, durably, which of these keys are set aside, and which an SAE had been given before."""
+    """Say, durably, which of these keys are set aside, and which an SAE had been given before.
 
-    logged: ClassVar[tuple[str, ...]] = ("site", "link", "end")
+    `copies` are the transfers that took the same keys to the KMEs of other slaves.
+    """
+
+    logged: ClassVar[tuple[str, ...]] = ("link", "serial", "named")
+    serial: int
     site: str
-    end: str
     link: str
     set_aside: tuple[str, ...]
     exposed: tuple[str, ...]
+    copies: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> str:
+        """Return the ids of the exposed keys as one text."""
+        return " ".join(self.exposed)
 
 
 class KmeHello(_Up, frozen=True, gc=False):

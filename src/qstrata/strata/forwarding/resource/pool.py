@@ -19,6 +19,8 @@ from qstrata.store.records import BlockBits, BlockState, PoolTotals, Segment
 
 KEPT_SETTLED_BLOCKS = 256
 """Settled blocks whose accounts are kept one by one, for traces and for comparing the ends."""
+BARRED_WINDOWS = 64
+"""Suspect windows of a link that a relay remembers."""
 BLOCKS_BEHIND = 16
 """A block this far behind the newest one, and not here, will never come: devices hold fewer."""
 
@@ -66,6 +68,7 @@ class LinkPool:
         self.changed: dict[int, None] = {}
         self.last_allocated_ps = 0
         self.ended = False
+        self.barred: dict[int, int] = {}
         self._past_relayed = 0
         self._past_destroyed = 0
 
@@ -141,7 +144,14 @@ class LinkPool:
         return sum(b.unspent for b in self.blocks.values() if not b.confirmed)
 
     def _mine(self) -> list[Block]:
+        return [b for b in self._confirmed() if not self.barred or not self._is_barred(b)]
+
+    def _confirmed(self) -> list[Block]:
         return [b for b in self.blocks.values() if b.confirmed and b.state.owner == self.site and b.unspent]
+
+    def _is_barred(self, block: Block) -> bool:
+        number = block.state.number
+        return any(first <= number <= last for first, last in self.barred.items())
 
     def allocate(self, length: int, now: int) -> tuple[Segment, ...]:
         """Allocate `length` bits of own blocks, oldest first; empty when there are too few.
@@ -238,17 +248,25 @@ class LinkPool:
         changes = self.changes((number,))
         return (*changes, *self.retire((number,)))
 
-    def forgo(self, first: int, last: int) -> tuple[int, ...]:
-        """Destroy what this end may still allocate of blocks `first` to `last`; returns their numbers."""
-        numbers = tuple(b.state.number for b in self._mine() if first <= b.state.number <= last)
-        for number in numbers:
+    def bar(self, first: int, last: int) -> None:
+        """Allocate nothing of blocks `first` to `last` from now on; windows far behind are forgotten."""
+        self.barred[first] = max(last, self.barred.get(first, last))
+        while len(self.barred) > BARRED_WINDOWS:
+            del self.barred[next(iter(self.barred))]
+
+    def forgo(self) -> dict[int, int]:
+        """Destroy what is left of the barred blocks that this end owns; returns their bits by number."""
+        if not self.barred:
+            return {}
+        gone = {b.state.number: b.unspent for b in self._confirmed() if self._is_barred(b)}
+        for number in gone:
             block = self.blocks[number]
             state, block.giving = block.state, False
             block.state = msgspec.structs.replace(
                 state, position=state.length, destroyed=state.destroyed + block.unspent
             )
             self.changed[number] = None
-        return numbers
+        return gone
 
     def end(self) -> tuple[Put | Drop, ...]:
         """Destroy every bit that is left, for the link is taken away; returns the changes to commit.

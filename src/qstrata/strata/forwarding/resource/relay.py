@@ -135,7 +135,8 @@ class RelayElement(Element):
 
     def _sweep(self, now: int) -> Effects:
         again = Timer(now + self.station.figures.sweep_ps, self._sweep)
-        return [*self._attach(), *self._carrier.sweep(now), *self._upkeep.sweep(now), again]
+        swept = [*self._quarantine.sweep(now), *self._carrier.sweep(now), *self._upkeep.sweep(now)]
+        return [*self._attach(), *swept, again]
 
     def _attached(self, message: Attached, sender: Address, now: int) -> Effects:
         link = message.bearers.link

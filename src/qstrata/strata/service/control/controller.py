@@ -59,7 +59,7 @@ class ServiceController(Controller):
         self._agreements = Agreements(self._lives, self._supply, self._negotiations, self.publish)
         self._units = self._lives.units
         self._holdings = Holdings(self._lives, self.outbox)
-        self._suspects = Suspects(port, self.outbox, self._lives)
+        self._suspects = Suspects(port, self.outbox, self._lives, self._serials)
         self._registries: dict[str, ConfigureKme] = {}
         self.on(KmeHello, self._hello)
         self.on(SessionOpened, self._opened)
@@ -177,8 +177,7 @@ class ServiceController(Controller):
         return self._supply.wanted(unit, message, now) if unit is not None else ()
 
     def _quarantined(self, message: KeysQuarantined, sender: Address, now: int) -> Effects:
-        self._suspects.quarantined(message)
-        return self.publish()
+        return [*self._suspects.quarantined(message, now), *self.publish()]
 
     # --- applications (F10) ---
 

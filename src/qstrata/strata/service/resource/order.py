@@ -17,7 +17,7 @@ from qstrata.fabric.messages.delivery import EncKeys, Fault, RequestRefused
 from qstrata.store.records import BatchState, KeyRecord
 from qstrata.strata.service.resource.keystore import KeyStore, committed
 from qstrata.strata.service.resource.refill import Refill, Transfer
-from qstrata.strata.service.resource.session import FULL, NO_PATH_YET, Session
+from qstrata.strata.service.resource.session import FULL, NO_PATH_YET, SUSPECT, Session
 
 CREDIT_PS = PS_PER_S
 """How soon control is expected to grant the credit of a session that has just opened, or to renew it."""
@@ -93,6 +93,9 @@ class Order:
                 return self._give_up("the session is closed", session, now)
             if self._is_full(session):
                 return self._give_up(FULL, session, now)
+            transfer = self._transfers.get(session.record.session)
+            if transfer is not None and transfer.header.sequence in session.suspect:
+                return self._give_up(SUSPECT, session, now)
         changes: list[Put | Drop] = []
         notes: list[Effect] = []
         copies: list[tuple[Session, Sequence[KeyRecord]]] = []

@@ -20,7 +20,7 @@ from qstrata.fabric.messages.transfer import (
 )
 from qstrata.store.records import BatchState, KeyRecord, KeyState, SessionMark
 from qstrata.strata.service.resource.keystore import KeyStore, committed
-from qstrata.strata.service.resource.session import FULL, Session
+from qstrata.strata.service.resource.session import FULL, SUSPECT, Session
 
 VOIDS_PER_TRANSFER = 256
 
@@ -272,7 +272,7 @@ class Refill:
             return self._fail(transfer, message.reason, now)
         if header.sequence in session.suspect:
             session.suspect.discard(header.sequence)
-            return self._fail(transfer, "an attack is suspected on its path", now)
+            return self._fail(transfer, SUSPECT, now)
         session.refill, session.rest_ps = "", 0
         told = session.forget_void(header.void)
         if transfer.waiting is not None:

@@ -26,6 +26,7 @@ from qstrata.store.records import (
 
 FULL = "all the keys that may be stored for these SAEs wait to be fetched"
 NO_PATH_YET = "waits for a path"
+SUSPECT = "an attack is suspected on its path"
 DEAD = (KeyState.DESTROYED, KeyState.EXPIRED, KeyState.QUARANTINED)
 
 
