@@ -13,7 +13,7 @@ SOURCES := pyproject.toml requirements/runtime.lock
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check campaign bench docs conformance requirements format lock clean
+.PHONY: help demo test check campaign bench truth docs conformance requirements format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ campaign: $(DEV) ## Run the long campaigns: full crash sweep, kills, lateness
 
 bench: $(DEV) ## Measure speed against the budgets
 	$(BIN)/python -m benchmarks $(ARGS)
+
+truth: $(DEV) ## Hold the twin against closed forms and independent tools: build/truth/truth.html (ARGS=--docs: the page too)
+	$(BIN)/python -m truth --workers $(WORKERS) $(ARGS)
 
 docs: $(DEV) ## Build the documentation into build/docs, to be opened in any browser
 	$(BIN)/python -m tools.reference --check

@@ -1,0 +1,58 @@
+"""Every study of the report, by topic; a study runs a share of its full sample and returns its rows."""
+
+from collections.abc import Callable
+
+from truth import attacks, chains, detectors, distilling, exact, key_links, pairs, uses
+from truth.row import Row
+
+Study = Callable[[float], list[Row]]
+
+TOPICS: dict[str, tuple[Study, ...]] = {
+    "Decoy BB84": (
+        key_links.at_counts,
+        key_links.at_clicks,
+        key_links.one_decoy,
+        key_links.error_rate_of_any_length,
+        key_links.limit_of_long_blocks,
+    ),
+    "Bounds and thresholds": (distilling.thresholds, detectors.key_never_beats_the_channel),
+    "Detectors": (
+        detectors.figures_take_effect,
+        detectors.dead_time,
+        detectors.after_pulses,
+        detectors.jitter,
+    ),
+    "Attacks": (
+        attacks.intercept_resend,
+        attacks.splitting,
+        attacks.blinding,
+        attacks.tap,
+        attacks.raman,
+        distilling.lost_key,
+    ),
+    "Detection of attacks": (attacks.detection,),
+    "Post-processing": (
+        distilling.cascade,
+        distilling.hashing,
+        distilling.amplified_bits_are_even,
+    ),
+    "Heralding and waiting": (pairs.heralding, pairs.waiting),
+    "Memories": (pairs.memories, exact.waits),
+    "Swapping and chains": (exact.swaps, pairs.swapped_after_waiting, chains.chains),
+    "Distillation": (pairs.distillation, exact.distillations),
+    "Gates and states": (exact.gates, exact.order_of_bell_states),
+    "Uses of pairs": (uses.bbm92, uses.chsh, uses.teleportation, uses.through_stations),
+}
+
+
+def name_of(study: Study) -> str:
+    """Return the name of a study: module and function."""
+    return f"{study.__module__.rpartition('.')[2]}.{study.__name__}"
+
+
+STUDIES: dict[str, Study] = {name_of(study): study for studies in TOPICS.values() for study in studies}
+
+
+def run(name: str, share: float) -> list[Row]:
+    """Run a study by its name."""
+    return STUDIES[name](share)
