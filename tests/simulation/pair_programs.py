@@ -40,7 +40,7 @@ class Collecting(RepeaterElement):
 
     def deliver(self, pair, now):
         self.pairs.append((now, pair))
-        return self.finish()
+        return self.finish(now)
 
 
 class Measuring(RepeaterElement):
@@ -69,7 +69,7 @@ class Measuring(RepeaterElement):
         pair, basis = self._current
         self.own[pair.name] = (basis, message.bit.take()[0])
         told = self.tell(pair.name, Purpose.BASIS, basis)
-        return [told, *self._sift(pair.name), *self.finish(measured=True)]
+        return [told, *self._sift(pair.name), *self.finish(now, measured=True)]
 
     def hear(self, word, now):
         if word.purpose is Purpose.BASIS:
@@ -154,14 +154,14 @@ class Teleporting(RepeaterElement):
         if what == "check":
             self.checks.append(bit)
             self._pair = None
-            return self.finish(measured=True)
+            return self.finish(now, measured=True)
         self._bits[what] = bit
         if what != "x":
             return []
         pair, bits = self._pair, self._bits
         self._pair, self._bits = None, {}
         correction = (bits["x"] ^ pair.frame >> 1, bits["z"] ^ pair.frame & 1)
-        return [self.tell(pair.name, Purpose.CORRECTION, *correction), *self.finish(measured=True)]
+        return [self.tell(pair.name, Purpose.CORRECTION, *correction), *self.finish(now, measured=True)]
 
     def _do(self, kind, what, *fields):
         return Send(self.device, kind(f"{self.address.site}/{self._pair.name}/{what}", *fields))
@@ -191,7 +191,7 @@ class Distilling(RepeaterElement):
         if self._aside is None:
             self._aside = pair
             move = MoveQubit(f"{self.address.site}/{pair.name}/move", pair.cell, self.ASIDE)
-            return [Send(self.device, move), *self.finish(measured=True)]
+            return [Send(self.device, move), *self.finish(now, measured=True)]
         self._second = pair
         name = f"{self.address.site}/{self._aside.name}/distil"
         return [Send(self.device, DistilPairs(name, self.ASIDE, pair.cell, self.PROTOCOL))]
@@ -199,13 +199,13 @@ class Distilling(RepeaterElement):
     def _distilled(self, message, sender, now):
         self._bits[self._aside.name, True] = message.bit
         told = self.tell(self._aside.name, Purpose.DISTILLED, message.bit)
-        return [told, *self._compare()]
+        return [told, *self._compare(now)]
 
     def hear(self, word, now):
         (self._bits[word.pair, False],) = word.bits
-        return self._compare()
+        return self._compare(now)
 
-    def _compare(self):
+    def _compare(self, now):
         if self._aside is None or self._second is None:
             return []
         own, far = (self._bits.get((self._aside.name, end)) for end in (True, False))
@@ -216,11 +216,14 @@ class Distilling(RepeaterElement):
         name = f"{self.address.site}/{self._aside.name}"
         if own ^ far != parity:
             self._aside = self._second = None
-            return [Send(self.device, FreeCell(f"{name}/failed", self.ASIDE)), *self.finish(measured=True)]
+            return [
+                Send(self.device, FreeCell(f"{name}/failed", self.ASIDE)),
+                *self.finish(now, measured=True),
+            ]
         self._kept = (self._aside.name, frame)
         return [Send(self.device, MeasureQubit(f"{name}/measure", self.ASIDE))]
 
     def _measured(self, message, sender, now):
         self.measured.append((*self._kept, message.bit.take()[0]))
         self._aside = self._second = None
-        return self.finish(measured=True)
+        return self.finish(now, measured=True)

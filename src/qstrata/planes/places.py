@@ -2,6 +2,8 @@
 
 from qstrata.core.address import Address, End
 
+_STATION = "station."
+
 CONTROL_SITE = "control"
 """The pseudo-site of control, management and telemetry."""
 
@@ -24,6 +26,18 @@ def relay(domain: str, site: str) -> Address:
 def agent(domain: str, site: str, link: str) -> Address:
     """Return the address of the agent at one end of a link."""
     return Address(End.FORWARDING_RES, domain, site, f"agent.{link}")
+
+
+def station(domain: str, site: str, circuit: str) -> Address:
+    """Return the address of the station of a virtual circuit at one of its sites."""
+    return Address(End.FORWARDING_RES, domain, site, f"{_STATION}{circuit}")
+
+
+def circuit_of(address: Address) -> tuple[str, str] | None:
+    """Return circuit and site of a station's address, None for another element's."""
+    if not address.name.startswith(_STATION):
+        return None
+    return address.name.removeprefix(_STATION), address.site
 
 
 def termination(domain: str, site: str) -> Address:

@@ -78,6 +78,11 @@ class LinkAttempts:
         """Tell whether the photons that will be heralded have met at the midpoint."""
         return attempt.emitted_ps is not None and now >= attempt.emitted_ps + self.herald_ps // 2
 
+    def attempts(self, attempt: Attempt) -> int:
+        """Return how many emissions an attempt has had, the one that is heralded included."""
+        assert attempt.emitted_ps is not None
+        return (attempt.emitted_ps - attempt.since_ps) // self.cycle_ps + 1
+
     def state(self, attempt: Attempt) -> density.Tensor:
         """Return the heralded pair as it was at its emission."""
         return heralded_state(self.parameters, attempt.frame, self._extra_loss_db)

@@ -129,11 +129,6 @@ class Part(Protocol):
         ...
 
     @property
-    def sites(self) -> Sequence[str]:
-        """Return the sites whose monitors see its bearers."""
-        ...
-
-    @property
     def bearers(self) -> Sequence[str]:
         """Return the bearers that it lies on."""
         ...

@@ -24,6 +24,7 @@ from qstrata.twin.faults import CUT, INTERCEPT, LOSS, FaultBook
 from qstrata.twin.key_link import Binder, KeyLink
 from qstrata.twin.native import CLICKS, NATIVE, native_engine
 from qstrata.twin.pairs import Pairs
+from qstrata.twin.pairs_plan import PairLinkPlan
 from qstrata.twin.plan import LinkPlan, MonitorPlan, TwinPlan, check_plan
 
 
@@ -75,6 +76,7 @@ class Twin(Element):
         self._past: dict[str, int] = {}
         self._eased: set[str] = set()
         self._faults = FaultBook(*_bearers(plan))
+        self._seen_at = _sites(plan)
         for kind in dict.fromkeys(kind for part in (KeyLink, Pairs) for kind in part.kinds):
             self.on(kind, self._instruct)
         self.on(Inject, self._inject)
@@ -92,6 +94,7 @@ class Twin(Element):
         pairs_stay = (self._plan.memories, self._plan.pair_links) == (plan.memories, plan.pair_links)
         self._plan, self._ports = plan, ports
         self._faults.adopt(*_bearers(plan))
+        self._seen_at = _sites(plan)
         changed: list[str] = []
         effects: list[Effect] = []
         self._parts = {}
@@ -197,8 +200,8 @@ class Twin(Element):
         return [
             self._signal(monitor, part, bearer)
             for part in self._parts.values()
-            if monitor.site in part.sites
             for bearer in part.bearers
+            if monitor.site in self._seen_at[bearer]
         ]
 
     def _signal(self, monitor: MonitorPlan, part: Part, bearer: str) -> Send:
@@ -249,17 +252,28 @@ class Twin(Element):
         return [
             self._signal(monitor, part, bearer)
             for monitor in self._monitors.values()
-            if monitor.site in part.sites and monitor.site in self._watched
+            if monitor.site in self._watched
             for bearer in bearers or part.bearers
+            if monitor.site in self._seen_at[bearer]
         ]
 
 
-def _bearers(plan: TwinPlan) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the fibres by link, and the other bearers that can be cut."""
-    channels = (channel for link in plan.links for channel in link.bearers[1:])
-    fibres = {link.name: link.fibre for link in plan.links}
-    fibres |= {link.name: link.fibre for link in plan.pair_links}
-    return fibres, (*channels, *plan.management)
+def _bearers(plan: TwinPlan) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
+    """Return the fibres by link, the other bearers that can be cut, and the fibres that carry no pulses."""
+    links: tuple[LinkPlan | PairLinkPlan, ...] = (*plan.links, *plan.pair_links)
+    channels = (channel for link in links for channel in link.bearers[1:])
+    fibres = {link.name: link.fibre for link in links}
+    return fibres, (*channels, *plan.management), tuple(link.fibre for link in plan.pair_links)
+
+
+def _sites(plan: TwinPlan) -> dict[str, tuple[str, ...]]:
+    """Return the sites that see the signal of each bearer."""
+    at = {memory.device: memory.site for memory in plan.memories}
+    seen = {bearer: tuple(end.site for end in link.ends) for link in plan.links for bearer in link.bearers}
+    pairs = {
+        bearer: tuple(map(at.__getitem__, link.ends)) for link in plan.pair_links for bearer in link.bearers
+    }
+    return seen | pairs
 
 
 def _is_alike(one: LinkPlan, other: LinkPlan) -> bool:

@@ -43,17 +43,23 @@ class FaultBook:
     """Keep the standing faults, at most one of each kind and target.
 
     `fibres`: fibre bearer of each link by link name, in order; a fault on either name is one on the fibre.
-    `channels`: the other bearers that can be cut.
+    `channels`: the other bearers that can be cut. `without_pulses`: the fibres on which nobody can attack
+    pulses, for they carry the photons of memories.
     """
 
-    def __init__(self, fibres: dict[str, str], channels: Sequence[str]) -> None:
+    def __init__(
+        self, fibres: dict[str, str], channels: Sequence[str], without_pulses: Sequence[str] = ()
+    ) -> None:
         self._standing: dict[tuple[str, str], Fault] = {}
-        self.adopt(fibres, channels)
+        self.adopt(fibres, channels, without_pulses)
 
-    def adopt(self, fibres: dict[str, str], channels: Sequence[str]) -> None:
+    def adopt(
+        self, fibres: dict[str, str], channels: Sequence[str], without_pulses: Sequence[str] = ()
+    ) -> None:
         """Know these bearers from now on; faults on others stand no more."""
         self._fibres = fibres
         self._on_light = tuple(fibres.values())
+        self._on_pulses = tuple(fibre for fibre in self._on_light if fibre not in without_pulses)
         self._cuttable = (*self._on_light, *channels)
         self._standing = {key: fault for key, fault in self._standing.items() if key[1] in self._cuttable}
 
@@ -101,7 +107,7 @@ class FaultBook:
         if kind not in KINDS:
             raise InputError(f"no fault is called {kind!r}: {suggestion(kind, KINDS)}")
         bearer = self._fibres.get(target, target)
-        known = self._cuttable if kind == CUT else self._on_light
+        known = self._cuttable if kind == CUT else self._on_light if kind == LOSS else self._on_pulses
         if bearer not in known:
             raise InputError(f"{kind} has no target {target!r}: {suggestion(target, known)}")
         return bearer

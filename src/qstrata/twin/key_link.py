@@ -95,7 +95,6 @@ class KeyLink:
         self.plan = plan
         self.engine = engine
         self.owners = tuple(end.agent for end in plan.ends)
-        self.sites = tuple(end.site for end in plan.ends)
         self.bearers = plan.bearers
         self._blocks = HeldBlocks()
         self._devices = tuple(

@@ -156,21 +156,14 @@ class Pairs:
         return tuple(self._devices)
 
     @property
-    def sites(self) -> Sequence[str]:
-        """Return the sites that the links touch."""
-        ends = (end for link in self._links.values() for end in link.ends)
-        return tuple(dict.fromkeys(end.plan.site for end in ends))
-
-    @property
     def bearers(self) -> Sequence[str]:
-        """Return the fibres of the links."""
-        return tuple(dict.fromkeys(link.plan.fibre for link in self._links.values()))
+        """Return the fibres and channels of the links."""
+        return tuple(dict.fromkeys(name for link in self._links.values() for name in link.plan.bearers))
 
     def loss_db(self, bearer: str) -> float:
-        """Return the loss of a healthy fibre."""
-        return next(
-            link.plan.parameters.loss_db for link in self._links.values() if link.plan.fibre == bearer
-        )
+        """Return the loss of a healthy fibre, 0 for a channel."""
+        fibres = {link.plan.fibre: link.plan.parameters.loss_db for link in self._links.values()}
+        return fibres.get(bearer, 0.0)
 
     def instruct(self, message: Any, sender: Address, now: int) -> Effects:
         """Follow an instruction of a device's owner."""
@@ -290,6 +283,7 @@ class Pairs:
                 f"{link.plan.name}/{link.pairs}",
                 attempt.frame,
                 attempt.emitted_ps,
+                link.heralds.attempts(attempt),
             )
             effects.append(wish.device.answer(told))
         return effects

@@ -19,12 +19,21 @@ class MemoryPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairLinkPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Describe one link that entangles two devices; `fibre` is the bearer that its light takes."""
+    """Describe one link that entangles two devices.
+
+    `fibre` is the bearer that its light takes, `channel` the one of words about its pairs, empty for none.
+    """
 
     name: str
     ends: tuple[Address, Address]
     parameters: PairLinkParameters
     fibre: str
+    channel: str = ""
+
+    @property
+    def bearers(self) -> tuple[str, ...]:
+        """Return the bearers that it lies on."""
+        return (self.fibre, self.channel) if self.channel else (self.fibre,)
 
 
 def check_pairs(memories: tuple[MemoryPlan, ...], links: tuple[PairLinkPlan, ...]) -> None:

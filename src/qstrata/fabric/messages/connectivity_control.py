@@ -21,12 +21,21 @@ class _Up(Message, frozen=True, gc=False):
 
 
 class LinkBearers(msgspec.Struct, frozen=True, gc=False):
-    """The bearers of one quantum link: its fibre, and its two companion classical channels."""
+    """The bearers of one quantum link: its fibre, and its companion classical channels.
+
+    A link for keys has two, `distillation` and `relay`; a link for entangled pairs has one, `pairs`.
+    """
 
     link: str
     fibre: str
     distillation: str
     relay: str
+    pairs: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the bearers that exist; an empty name in the inventory means that there is none."""
+        return tuple(name for name in (self.fibre, self.distillation, self.relay, self.pairs) if name)
 
 
 class GrantBearers(_Down, frozen=True, gc=False):

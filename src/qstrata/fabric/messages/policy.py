@@ -10,7 +10,10 @@ from qstrata.physics.parameters import LinkParameters
 
 
 class FibreSpec(msgspec.Struct, frozen=True, gc=False):
-    """A quantum link's media in the inventory; an empty channel name means that there is none."""
+    """A quantum link's media in the inventory; an empty channel name means that there is none.
+
+    A link for entangled pairs has the channel `pairs`, and needs no other.
+    """
 
     link: str
     a: str
@@ -18,6 +21,7 @@ class FibreSpec(msgspec.Struct, frozen=True, gc=False):
     fibre: str
     distillation: str
     relay: str
+    pairs: str = ""
 
 
 class LinkSpec(msgspec.Struct, frozen=True, gc=False):
@@ -32,6 +36,22 @@ class LinkSpec(msgspec.Struct, frozen=True, gc=False):
     b: str
     parameters: LinkParameters
     commissioned: bool = True
+
+
+class PairLinkSpec(msgspec.Struct, frozen=True, gc=False):
+    """A quantum link for entangled pairs that is wanted; no key is routed over it."""
+
+    link: str
+    a: str
+    b: str
+
+
+class CircuitSpec(msgspec.Struct, frozen=True, gc=False):
+    """A virtual circuit that is wanted: its sites from end to end, and the pair links between them."""
+
+    circuit: str
+    sites: tuple[str, ...]
+    links: tuple[str, ...]
 
 
 class SaeSpec(msgspec.Struct, frozen=True, gc=False):
@@ -84,7 +104,10 @@ class ConnectivityPolicy(Message, frozen=True, gc=False):
 
 
 class ForwardingPolicy(Message, frozen=True, gc=False):
-    """The quantum links that are wanted, and the sites that are not trusted to relay others' keys."""
+    """The quantum links that are wanted, and the sites that are not trusted to relay others' keys.
+
+    `pair_links` and `circuits` entangle: media are required for them as for the others.
+    """
 
     arrow: ClassVar[str] = "T4"
     sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_MGT,)
@@ -92,6 +115,8 @@ class ForwardingPolicy(Message, frozen=True, gc=False):
     sites: tuple[str, ...]
     links: tuple[LinkSpec, ...]
     untrusted: tuple[str, ...] = ()
+    pair_links: tuple[PairLinkSpec, ...] = ()
+    circuits: tuple[CircuitSpec, ...] = ()
 
 
 class ServicePolicy(Message, frozen=True, gc=False):
@@ -165,6 +190,15 @@ class PathState(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class CircuitState(msgspec.Struct, frozen=True, gc=False):
+    """One virtual circuit: `open`, `pending` or `broken`, its sites from end to end, and why."""
+
+    circuit: str
+    sites: tuple[str, ...]
+    state: str
+    reason: str
+
+
 class ForwardingState(Message, frozen=True, gc=False):
     """Answer QueryForwarding; also sent when it changes. `version` is that of the tables."""
 
@@ -174,6 +208,8 @@ class ForwardingState(Message, frozen=True, gc=False):
     version: int
     links: tuple[LinkState, ...]
     paths: tuple[PathState, ...]
+    pair_links: tuple[LinkState, ...] = ()
+    circuits: tuple[CircuitState, ...] = ()
 
 
 class QueryService(Message, frozen=True, gc=False):

@@ -166,7 +166,7 @@ class Heralded(_Result, frozen=True, gc=False):
     """Answer CreatePair: the cell holds half of a pair of the link.
 
     `pair` names it at both ends, `frame` is the Bell state that the midpoint told, `created_ps` the instant
-    of emission from which it ages.
+    of emission from which it ages; it took `attempts`, the heralded one included.
     """
 
     logged: ClassVar[tuple[str, ...]] = ("instruction", "pair")
@@ -175,6 +175,7 @@ class Heralded(_Result, frozen=True, gc=False):
     pair: str
     frame: BellState
     created_ps: int
+    attempts: int = 1
 
 
 class Done(_Result, frozen=True, gc=False):

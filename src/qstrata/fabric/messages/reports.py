@@ -111,6 +111,37 @@ class LinkReport(msgspec.Struct, frozen=True, gc=False):
     distilled: LastBlock | None = None
 
 
+class PairLinkReport(msgspec.Struct, frozen=True, gc=False):
+    """One link for entangled pairs: attempts and heralds of the last seconds, heralds since the start.
+
+    `held` are the sites whose memory cell for it holds half of a pair; `expired` pairs were given up unused.
+    """
+
+    link: str
+    at_ps: int
+    attempts_per_s: float
+    heralds_per_s: float
+    heralds: int
+    expired: int
+    held: tuple[str, ...]
+
+
+class CircuitReport(msgspec.Struct, frozen=True, gc=False):
+    """One virtual circuit: pairs delivered at both its ends, and their rate over the last seconds.
+
+    `fidelity` is estimated from the `tested` pairs of the last minute, which both ends measured along one
+    axis, with its standard error; None before pairs of every axis have been. No other pair's is known.
+    """
+
+    circuit: str
+    at_ps: int
+    delivered: int
+    pairs_per_s: float
+    tested: int
+    fidelity: float | None
+    fidelity_error: float | None
+
+
 class ForwardingReport(Message, frozen=True, gc=False):
     """Every link, the alarms that stand, and the attacks that are suspected."""
 
@@ -121,6 +152,8 @@ class ForwardingReport(Message, frozen=True, gc=False):
     links: tuple[LinkReport, ...]
     alarms: tuple[Alarm, ...]
     suspicions: tuple[Suspicion, ...] = ()
+    pair_links: tuple[PairLinkReport, ...] = ()
+    circuits: tuple[CircuitReport, ...] = ()
 
 
 class SubscribeConnectivity(Message, frozen=True, gc=False):

@@ -151,6 +151,49 @@ class RelaySample(Message, frozen=True, gc=False):
     pools: tuple[LinkPoolSample, ...]
 
 
+class SideSample(msgspec.Struct, frozen=True, gc=False):
+    """One side of a station, since it started: attempts and heralds of its link, pairs given up unused.
+
+    `held` says whether its memory cell holds half of a pair now.
+    """
+
+    link: str
+    attempts: int
+    heralds: int
+    expired: int
+    held: bool
+
+
+class AxisCount(msgspec.Struct, frozen=True, gc=False):
+    """Pairs measured along one axis (x, y, z) at both ends, and the sum of the products of their outcomes.
+
+    Outcomes count as 1 and -1, with the sign that the pair's Bell state gives that axis.
+    """
+
+    axis: str
+    pairs: int
+    total: int
+
+
+class StationSample(Message, frozen=True, gc=False):
+    """What a station of a virtual circuit has done since it started, at `since_ps`.
+
+    An end counts the pairs `delivered` to it; the head alone has the `tests` of those measured at both.
+    """
+
+    arrow: ClassVar[str] = "F8"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_RES,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    logged: ClassVar[tuple[str, ...]] = ("circuit", "delivered")
+    site: str
+    circuit: str
+    since_ps: int
+    at_ps: int
+    sides: tuple[SideSample, ...]
+    delivered: int
+    tests: tuple[AxisCount, ...]
+
+
 class LinkFault(Message, frozen=True, gc=False):
     """An agent's finding about its link: `channel` names what is missing, empty when it is back."""
 

@@ -100,7 +100,7 @@ class ConnectivityController(Controller):
         link = before.link
         wanted = link in self._required or link in self._refused
         effects = self._take_back(link, now)
-        for bearer in (before.fibre, before.distillation, before.relay):
+        for bearer in _bearers(before).names:
             self._signals.pop(bearer, None)
         if link not in self._fibres or not wanted:
             return effects
@@ -130,7 +130,7 @@ class ConnectivityController(Controller):
         missing = [site for site in self._sites(link) if (link, site) not in self._confirmed]
         if missing:
             return MediaState(link, "pending", f"{' and '.join(missing)} has not confirmed the grant")
-        lost = [self._cause(bearer) for bearer in _names(self._required[link]) if self._dark_at(bearer)]
+        lost = [self._cause(bearer) for bearer in self._required[link].names if self._dark_at(bearer)]
         return MediaState(link, "down", "; ".join(lost)) if lost else MediaState(link, "granted", "")
 
     # --- media (F13) ---
@@ -147,13 +147,15 @@ class ConnectivityController(Controller):
             return [Send(self._forwarding, MediaRefused(link, reason))]
         self._refused.pop(link, None)
         fibre = self._fibres[link]
-        self._required[link] = LinkBearers(fibre.link, fibre.fibre, fibre.distillation, fibre.relay)
+        self._required[link] = _bearers(fibre)
         return self._pursue(link, now)
 
     def _lacks(self, link: str) -> str:
         fibre = self._fibres.get(link)
         if fibre is None:
             return f"link {link} is not in the inventory: declare its fibre and channels"
+        if fibre.pairs and fibre.fibre:
+            return ""
         named = (
             ("fibre", fibre.fibre),
             ("distillation channel", fibre.distillation),
@@ -180,7 +182,7 @@ class ConnectivityController(Controller):
         if any((link, site) not in self._confirmed for site in self._sites(link)):
             return []
         bearers = self._required[link]
-        changed = (self._changed(link, bearer) for bearer in _names(bearers))
+        changed = (self._changed(link, bearer) for bearer in bearers.names)
         return [Send(self._forwarding, MediaGranted(bearers)), *changed]
 
     def _release(self, message: ReleaseMedia, sender: Address, now: int) -> Effects:
@@ -291,5 +293,5 @@ class ConnectivityController(Controller):
         return self.port.bind(places.termination(self.address.domain, site))
 
 
-def _names(bearers: LinkBearers) -> tuple[str, str, str]:
-    return (bearers.fibre, bearers.distillation, bearers.relay)
+def _bearers(fibre: FibreSpec) -> LinkBearers:
+    return LinkBearers(fibre.link, fibre.fibre, fibre.distillation, fibre.relay, fibre.pairs)

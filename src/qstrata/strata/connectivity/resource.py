@@ -40,7 +40,7 @@ class Termination(Element):
         super().__init__(address)
         self._port = port
         self._links = {bearers.link: bearers for bearers in links}
-        self._link_of = {bearer: each.link for each in links for bearer in _bearers(each)}
+        self._link_of = {bearer: each.link for each in links for bearer in each.names}
         self._control = port.bind(places.controller(End.CONNECTIVITY_CTL, address.domain))
         self._monitor = port.bind(places.monitor(address.domain, address.site))
         self._outbox = Outbox()
@@ -68,7 +68,7 @@ class Termination(Element):
     def adopt(self, links: Sequence[LinkBearers], now: int) -> Effects:
         """Have the bearers of these links from now on; asks the monitor for their signals."""
         self._links = {bearers.link: bearers for bearers in links}
-        self._link_of = {bearer: each.link for each in links for bearer in _bearers(each)}
+        self._link_of = {bearer: each.link for each in links for bearer in each.names}
         self._granted = {link: held for link, held in self._granted.items() if link in self._links}
         self._attached = {link: who for link, who in self._attached.items() if link in self._links}
         self._signals = {bearer: seen for bearer, seen in self._signals.items() if bearer in self._link_of}
@@ -99,8 +99,8 @@ class Termination(Element):
         effects: list[Effect] = []
         if self._granted.get(bearers.link) != bearers:
             self._granted[bearers.link] = bearers
-            self._link_of.update(dict.fromkeys(_bearers(bearers), bearers.link))
-            effects += [SetBearer(bearer, granted=True) for bearer in _bearers(bearers)]
+            self._link_of.update(dict.fromkeys(bearers.names, bearers.link))
+            effects += [SetBearer(bearer, granted=True) for bearer in bearers.names]
             for element in self._attached.get(bearers.link, {}):
                 effects += self._let_in(element, bearers)
         granted = BearersGranted(message.serial, self.address.site, bearers.link)
@@ -113,7 +113,7 @@ class Termination(Element):
         bearers = self._granted.pop(message.link, None) or self._links.get(message.link)
         effects: list[Effect] = []
         if bearers is not None:
-            effects += [SetBearer(bearer, granted=False) for bearer in _bearers(bearers)]
+            effects += [SetBearer(bearer, granted=False) for bearer in bearers.names]
         effects += self._tell(message.link, Detached(message.link))
         released = BearersReleased(message.serial, self.address.site, message.link)
         return [*effects, Send(self._control, released)]
@@ -127,7 +127,7 @@ class Termination(Element):
 
     def _let_in(self, element: Address, bearers: LinkBearers) -> list[Effect]:
         handle = self._port.bind(element)
-        lights = (Light(bearers.link, bearer, self._is_up(bearer)) for bearer in _bearers(bearers))
+        lights = (Light(bearers.link, bearer, self._is_up(bearer)) for bearer in bearers.names)
         return [Send(handle, Attached(bearers)), *(Send(handle, light) for light in lights if not light.up)]
 
     def _detach(self, message: Detach, sender: Address, now: int) -> Effects:
@@ -173,7 +173,7 @@ class Termination(Element):
         if self._telemetry is None:
             return []
         known = {**self._links, **self._granted}
-        states = tuple(self._state(each.link, bearer) for each in known.values() for bearer in _bearers(each))
+        states = tuple(self._state(each.link, bearer) for each in known.values() for bearer in each.names)
         sample = TerminationSample(self.address.site, now, states)
         return [Send(self._port.bind(self._telemetry), sample)]
 
@@ -181,8 +181,3 @@ class Termination(Element):
         seen = self._signals.get(bearer)
         loss_db = seen.loss_db if seen is not None else 0.0
         return BearerState(link, bearer, link in self._granted, self._is_up(bearer), loss_db)
-
-
-def _bearers(bearers: LinkBearers) -> tuple[str, ...]:
-    """Return the bearers that exist; an empty name in the inventory means that there is none."""
-    return tuple(bearer for bearer in (bearers.fibre, bearers.distillation, bearers.relay) if bearer)

@@ -44,7 +44,7 @@ class DeliveringEnd(RepeaterElement):
 
     def deliver(self, pair, now):
         self.pairs.append(pair)
-        return self.finish()
+        return self.finish(now)
 
 
 class Scene:

@@ -42,6 +42,7 @@ from qstrata.planes import places
 from qstrata.planes.asking import Serials, Subscription
 from qstrata.planes.controlling import Controller
 from qstrata.planes.paths import Barred, LinkPhase, LinkView, NoPath, Path, choose_path
+from qstrata.strata.forwarding.control.entanglement import Entanglement
 from qstrata.strata.forwarding.control.links import SETTLED, LinkBook
 from qstrata.strata.forwarding.control.promises import Load, shortfall
 from qstrata.strata.forwarding.control.routes import Route, Verdict, barred_sites, judge
@@ -79,6 +80,7 @@ class ForwardingController(Controller):
         self._serials = Serials()
         self._tables = TableBook(self._serials)
         self._suspicions = Suspicions(domain, port, self.outbox, self._serials)
+        self._entanglement = Entanglement(self._connectivity, self.outbox)
         self._links: dict[str, LinkBook] = {}
         self._views: dict[str, LinkView] = {}
         self._routes: dict[str, Route] = {}
@@ -107,7 +109,7 @@ class ForwardingController(Controller):
 
     def adopt(self, policy: ForwardingPolicy, now: int) -> list[Effect]:
         """Require media for new links, activate changed ones anew, give up links that are not wanted."""
-        effects: list[Effect] = []
+        effects = self._entanglement.adopt(policy, now)
         wanted = {spec.link: spec for spec in policy.links}
         for link, book in list(self._links.items()):
             spec = wanted.get(link)
@@ -145,12 +147,13 @@ class ForwardingController(Controller):
 
     def state(self) -> ForwardingState:
         """Show every link, and the path of every session."""
-        return shown(self._tables.version, self._views, self._routes.values())
+        pairs = self._entanglement.shown()
+        return shown(self._tables.version, self._views, self._routes.values(), *pairs)
 
     def essence(self, state: ForwardingState) -> object:
         """Leave the rates out, which change with every report."""
         paths = tuple(msgspec.structs.replace(path, rate_bps=0.0) for path in state.paths)
-        return (state.version, state.links, paths)
+        return (state.version, state.links, paths, state.pair_links, state.circuits)
 
     # --- links (F13, F2) ---
 
@@ -160,7 +163,7 @@ class ForwardingController(Controller):
     def _granted(self, message: MediaGranted, sender: Address, now: int) -> Effects:
         book = self._links.get(message.bearers.link)
         if book is None:
-            return ()
+            return self._of_pairs(message)
         self.outbox.settle(("media", message.bearers.link))
         fresh = book.bearers is None
         book.bearers, book.refused = message.bearers, ""
@@ -168,10 +171,14 @@ class ForwardingController(Controller):
             return ()
         return [*self._activate_anew(book, now), *self._review(now)]
 
+    def _of_pairs(self, message: MediaGranted | MediaRefused | MediaChanged) -> Effects:
+        self._entanglement.hear(message)
+        return self.publish()
+
     def _refused(self, message: MediaRefused, sender: Address, now: int) -> Effects:
         book = self._links.get(message.link)
         if book is None:
-            return ()
+            return self._of_pairs(message)
         self.outbox.settle(("media", message.link))
         book.refused, book.bearers = message.reason, None
         return self._review(now)
@@ -179,7 +186,7 @@ class ForwardingController(Controller):
     def _changed(self, message: MediaChanged, sender: Address, now: int) -> Effects:
         book = self._links.get(message.link)
         if book is None:
-            return ()
+            return self._of_pairs(message)
         book.signal(message.bearer, message.up, message.cause)
         return self._review(now)
 
@@ -211,9 +218,9 @@ class ForwardingController(Controller):
         return self._review(now)
 
     def _sweep(self, now: int) -> Effects:
-        effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep)]
-        effects.append(self._suspicions.watch(self._links))
+        effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep), self._suspicions.watch(self._links)]
         self._sweeps += 1
+        effects += self._entanglement.require_again(now) if self._sweeps % MEDIA_SWEEPS == 0 else ()
         for link, book in self._links.items():
             if self._sweeps % MEDIA_SWEEPS == 0 and not self.outbox.stands(("media", link)):
                 effects += self._ask_media(link, now)

@@ -2,17 +2,24 @@
 
 from collections.abc import Collection, Mapping
 
-from qstrata.fabric.messages.policy import ForwardingState, LinkState, PathState
+from qstrata.fabric.messages.policy import CircuitState, ForwardingState, LinkState, PathState
 from qstrata.planes.paths import LinkPhase, LinkView
 from qstrata.strata.forwarding.control.promises import Load
 from qstrata.strata.forwarding.control.routes import Route
 
 
-def shown(version: int, views: Mapping[str, LinkView], routes: Collection[Route]) -> ForwardingState:
+def shown(
+    version: int,
+    views: Mapping[str, LinkView],
+    routes: Collection[Route],
+    pair_links: tuple[LinkState, ...] = (),
+    circuits: tuple[CircuitState, ...] = (),
+) -> ForwardingState:
     """Return what control knows; `version` is that of the tables."""
     links = tuple(LinkState(v.link, v.a, v.b, v.phase.value, v.reason) for v in views.values())
     load = Load(routes)
-    return ForwardingState(version, links, tuple(_path(route, load, views) for route in routes))
+    paths = tuple(_path(route, load, views) for route in routes)
+    return ForwardingState(version, links, paths, pair_links, circuits)
 
 
 def _path(route: Route, load: Load, views: Mapping[str, LinkView]) -> PathState:

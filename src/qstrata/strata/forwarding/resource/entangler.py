@@ -13,12 +13,14 @@ from qstrata.physics.bell import BellState
 class LinkSide(msgspec.Struct, frozen=True, kw_only=True):
     """Say which link an entangler keeps, in which cell; `cutoff_ps` after its creation a pair is given up.
 
-    A cut-off of 0 means none.
+    A cut-off of 0 means none. Pairs are asked for at multiples of `round_ps` alone, the same instants at
+    every station, so that no pair waits for a link that has not been asked; 0 asks at once.
     """
 
     link: str
     cell: int
     cutoff_ps: int = 0
+    round_ps: int = 0
 
 
 class HeldPair(msgspec.Struct, frozen=True):
@@ -54,17 +56,31 @@ class Entangler:
         self._got = got
         self._lost = lost
         self._asked = 0
+        self._running = False
+        self.heralds = self.attempts = self.expired = 0
 
     def start(self, now: int) -> Effects:
         """Free the cell from what an earlier life left in it, and ask for a pair."""
         self._name = f"{self._name}/{now}"
-        return self.release()
+        self._running = True
+        return self.release(now)
+
+    def stop(self) -> Effects:
+        """Forget the pair that is held, and ask for no other until the next start."""
+        if not self._running:
+            return ()
+        self._running = False
+        free = Send(self._device, FreeCell(self._id("free"), self.side.cell))
+        self._next()
+        return (free,)
 
     def heralded(self, message: Heralded, now: int) -> Effects:
         """Take a herald, if it is the one that is waited for."""
         if message.instruction != self._id("create") or self.held is not None:
             return ()
         pair = self.held = HeldPair(message.pair, message.cell, message.frame, message.created_ps)
+        self.heralds += 1
+        self.attempts += message.attempts
         effects: list[Effect] = []
         if self.side.cutoff_ps:
             until_ps = pair.created_ps + self.side.cutoff_ps
@@ -72,19 +88,34 @@ class Entangler:
             effects.append(Timer(until_ps, partial(self._expire, pair)))
         return [*effects, *self._got(pair, now)]
 
-    def spent(self) -> Effects:
+    def spent(self, now: int) -> Effects:
         """Ask for the next pair: the cell is free, for an operation has used its qubit up."""
-        self.held = None
-        self._asked += 1
-        return (Send(self._device, CreatePair(self._id("create"), self.side.link, self.side.cell)),)
+        self._next()
+        round_ps = self.side.round_ps
+        due_ps = -(-now // round_ps) * round_ps if round_ps else now
+        if due_ps == now:
+            return self._ask(self._asked, now)
+        return (Timer(due_ps, partial(self._ask, self._asked)),)
 
-    def release(self) -> Effects:
+    def release(self, now: int) -> Effects:
         """Forget the pair that is held, and ask for the next one."""
         free = Send(self._device, FreeCell(self._id("free"), self.side.cell))
-        return (free, *self.spent())
+        return (free, *self.spent(now))
+
+    def _next(self) -> None:
+        self.held = None
+        self._asked += 1
+
+    def _ask(self, number: int, now: int) -> Effects:
+        if number != self._asked or not self._running:
+            return ()
+        return (Send(self._device, CreatePair(self._id("create"), self.side.link, self.side.cell)),)
 
     def _expire(self, pair: HeldPair, now: int) -> Effects:
-        return self._lost(pair, now) if self.held is pair else ()
+        if self.held is not pair:
+            return ()
+        self.expired += 1
+        return self._lost(pair, now)
 
     def _id(self, what: str) -> str:
         return f"{self._name}/{self.side.link}/{what}/{self._asked}"

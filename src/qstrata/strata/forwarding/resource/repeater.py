@@ -113,7 +113,7 @@ class RepeaterElement(Element):
 
     def deliver(self, pair: EndPair, now: int) -> Effects:
         """Use a pair of both ends."""
-        return self.finish()
+        return self.finish(now)
 
     def hear(self, word: PairWord, now: int) -> Effects:
         """Hear the other end's word on a pair."""
@@ -133,11 +133,11 @@ class RepeaterElement(Element):
         word = PairWord(self.circuit, towards_tail, pair, purpose, bits)
         return Send(self._handles[towards_tail], word)
 
-    def finish(self, *, measured: bool = False) -> Effects:
+    def finish(self, now: int, *, measured: bool = False) -> Effects:
         """Go on to the next pair; `measured` tells that the cell is free already."""
         (side,) = self._sides.values()
         self._delivered = None
-        return side.spent() if measured else side.release()
+        return side.spent(now) if measured else side.release(now)
 
     # --- link pairs ---
 
@@ -179,7 +179,7 @@ class RepeaterElement(Element):
         (side,) = (side for side in self._sides.values() if side.held is pair)
         track = self._tracks.pop(pair.pair, None)
         back = () if track is None else self._send_back(track)
-        return [*side.release(), *back]
+        return [*side.release(now), *back]
 
     # --- swaps ---
 
@@ -194,7 +194,7 @@ class RepeaterElement(Element):
             track = self._tracks.pop(pair.pair, None)
             if track is not None:
                 effects += self._pass_on(track, swap, message.outcome)
-        return [*effects, *(effect for side in self._sides.values() for effect in side.spent())]
+        return [*effects, *(effect for side in self._sides.values() for effect in side.spent(now))]
 
     def _refused(self, message: Refused, sender: Address, now: int) -> Effects:
         """Start anew where a swap came too late for a cut-off; the rest is for programs."""
@@ -207,7 +207,7 @@ class RepeaterElement(Element):
             self._swaps.pop(pair.pair, None)
             track = self._tracks.pop(pair.pair, None)
             effects += () if track is None else self._send_back(track)
-        return [*effects, *(effect for side in self._sides.values() for effect in side.release())]
+        return [*effects, *(effect for side in self._sides.values() for effect in side.release(now))]
 
     # --- tracking ---
 
@@ -254,7 +254,7 @@ class RepeaterElement(Element):
             return self._forward(message, message.towards_tail)
         (side,) = self._sides.values()
         if self._delivered is None and side.held is not None and side.held.pair == message.pair:
-            return side.release()
+            return side.release(now)
         return ()
 
     def _word(self, message: PairWord, sender: Address, now: int) -> Effects:

@@ -18,10 +18,13 @@ from qstrata.fabric.messages.samples import (
     LinkSample,
     ProbeForwarding,
     RelaySample,
+    StationSample,
 )
 from qstrata.fabric.port import Port
+from qstrata.planes import places
 from qstrata.planes.aggregate import DistilledBlock, KeyRate, key_basis_qber, per_second
 from qstrata.planes.probing import Telemetry, TelemetryFigures
+from qstrata.strata.forwarding.telemetry.pairs import PairBook
 from qstrata.strata.forwarding.telemetry.watch import LinkWatch, in_words, light_in_words
 
 INSTRUMENTS = "instruments"
@@ -67,11 +70,13 @@ class ForwardingTelemetry(Telemetry):
         )
         self._links: dict[str, _Link] = {}
         self._watches: dict[str, LinkWatch] = {}
+        self._pairs = PairBook()
         self.on(WatchLinks, self._watch_links)
         self.on(LinkSample, self._counted)
         self.on(BlockSample, self._distilled)
         self.on(RelaySample, self._pooled)
         self.on(LinkFault, self._fault)
+        self.on(StationSample, self._entangled)
 
     def watch(self, sources: Sequence[Address], links: Collection[str], now: int) -> Effects:
         """Watch these relays and agents, and report these links, from now on."""
@@ -79,6 +84,7 @@ class ForwardingTelemetry(Telemetry):
         sites = {source.site for source in sources}
         self._links = {name: link for name, link in self._links.items() if name in links}
         self._watches = {name: watch for name, watch in self._watches.items() if name in links}
+        self._pairs.keep({station for source in sources if (station := places.circuit_of(source))})
         for link in self._links.values():
             link.pools = {site: pool for site, pool in link.pools.items() if site in sites}
         return effects
@@ -88,7 +94,8 @@ class ForwardingTelemetry(Telemetry):
         links = tuple(self._link_report(name, now) for name in sorted(self._links))
         watched = (self._watches[name].suspicion for name in sorted(self._watches))
         suspicions = tuple(suspicion for suspicion in watched if suspicion is not None)
-        return ForwardingReport(now, links, self.alarms.standing(), suspicions)
+        pairs = self._pairs.links(now), self._pairs.circuits(now)
+        return ForwardingReport(now, links, self.alarms.standing(), suspicions, *pairs)
 
     def _link_report(self, name: str, now: int) -> LinkReport:
         link = self._links[name]
@@ -162,6 +169,11 @@ class ForwardingTelemetry(Telemetry):
         self.heard(sender, now)
         for pool in message.pools:
             self._link(pool.link).pools[message.site] = pool
+        return ()
+
+    def _entangled(self, message: StationSample, sender: Address, now: int) -> Effects:
+        self.heard(sender, now)
+        self._pairs.take(message)
         return ()
 
     def _fault(self, message: LinkFault, sender: Address, now: int) -> Effects:
