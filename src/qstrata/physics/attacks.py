@@ -14,11 +14,17 @@ betray it:
 """
 
 import math
+from typing import TypeVar
 
 import msgspec
 
 from qstrata.physics.decoy_bb84 import BACKGROUND_ERROR, error_gain, gain, intercepted_error
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.parameters import KeyLinkParameters, LinkParameters
+
+P = TypeVar("P", bound=KeyLinkParameters)
+
+ATTACK_SHARES = ("intercept_resend_share", "splitting_share", "blinding_share", "tap_share")
+"""The parameters in which attacks are given; a protocol has those that it can be under."""
 
 Cells = tuple[float, float, float, float, float, float]
 """Probabilities of Z correct, Z error, X correct, X error, bases differ with receiver in Z, in X."""
@@ -83,11 +89,10 @@ def double_click_probability(parameters: LinkParameters) -> float:
     return (1.0 - parameters.blinding_share) * doubles
 
 
-def unattacked(parameters: LinkParameters) -> LinkParameters:
+def unattacked(parameters: P) -> P:
     """Return the link as it was commissioned, without attacks."""
-    return msgspec.structs.replace(
-        parameters, intercept_resend_share=0.0, splitting_share=0.0, blinding_share=0.0, tap_share=0.0
-    )
+    under = [share for share in ATTACK_SHARES if share in parameters.__struct_fields__]
+    return msgspec.structs.replace(parameters, **dict.fromkeys(under, 0.0))
 
 
 def _cells(

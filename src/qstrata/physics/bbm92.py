@@ -17,10 +17,13 @@ from qstrata.physics.decoy_bb84 import BACKGROUND_ERROR, binary_entropy
 def coincidence_gain(eta_a: float, eta_b: float, pairs: float, y0_a: float, y0_b: float) -> float:
     """Return Q, the probability that a pulse gives a click at both ends (equation 9)."""
     lam = pairs / 2.0
-    only_a = (1.0 - y0_a) / (1.0 + eta_a * lam) ** 2
-    only_b = (1.0 - y0_b) / (1.0 + eta_b * lam) ** 2
-    neither = (1.0 - y0_a) * (1.0 - y0_b) / (1.0 + (eta_a + eta_b - eta_a * eta_b) * lam) ** 2
-    return 1.0 - only_a - only_b + neither
+    at_a, at_b = 1.0 + eta_a * lam, 1.0 + eta_b * lam
+    either = 1.0 + (eta_a + eta_b - eta_a * eta_b) * lam
+    # The equation is 1 - A - B + N; this is (1 - A)(1 - B) + (N - AB), in which nothing cancels at high loss.
+    clicks_a = (eta_a * lam * (1.0 + at_a) + y0_a) / at_a**2
+    clicks_b = (eta_b * lam * (1.0 + at_b) + y0_b) / at_b**2
+    joint = eta_a * eta_b * lam * (1.0 + lam) * (at_a * at_b + either) / (either * at_a * at_b) ** 2
+    return clicks_a * clicks_b + (1.0 - y0_a) * (1.0 - y0_b) * joint
 
 
 def coincidence_qber(eta_a: float, eta_b: float, pairs: float, y0_a: float, y0_b: float, e_d: float) -> float:
@@ -50,9 +53,14 @@ def key_length_bits(
     `key_bits` sifted in the key basis, `test_bits` in the test basis with the error rate `test_error`,
     `leakage_bits` told in error correction. A whole number of bits, >= 0.
     """
-    if key_bits < 1.0 or test_bits < 1.0:
-        return 0
-    spread = (key_bits + test_bits) / (key_bits * test_bits) * (test_bits + 1.0) / test_bits
-    phase_error = min(0.5, test_error + math.sqrt(spread * math.log(4.0 / eps_sec)))
+    phase_error = phase_error_upper(key_bits, test_bits, test_error, eps_sec)
     secret = key_bits * (1.0 - binary_entropy(phase_error)) - leakage_bits
     return max(0, math.floor(secret - math.log2(2.0 / (eps_sec**2 * eps_cor))))
+
+
+def phase_error_upper(key_bits: float, test_bits: float, test_error: float, eps_sec: float) -> float:
+    """Bound the error rate that the key bits would have in the test basis, at most 1/2 (equation 2)."""
+    if key_bits < 1.0 or test_bits < 1.0:
+        return 0.5
+    spread = (key_bits + test_bits) / (key_bits * test_bits) * (test_bits + 1.0) / test_bits
+    return min(0.5, test_error + math.sqrt(spread * math.log(4.0 / eps_sec)))

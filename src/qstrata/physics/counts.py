@@ -140,7 +140,15 @@ def counts_from_outcomes(outcomes: "NDArray[np.int64]", double_clicks: int = 0) 
 
 def expected_counts(parameters: LinkParameters, pulses: float) -> ExpectedCounts:
     """Return the mean counts of `pulses` >= 0 emitted pulses, as floats, not rounded."""
-    cells = (outcome_probabilities(parameters) * pulses).tolist()
+    return means(outcome_probabilities(parameters), double_click_probability(parameters), pulses)
+
+
+def means(outcomes: "NDArray[np.float64]", double_clicks: float, pulses: float) -> ExpectedCounts:
+    """Return the mean counts of `pulses` pulses whose outcomes have these probabilities, shape (1 to 3, 7).
+
+    Rows are the intensities that the protocol has, columns `OUTCOMES`; `double_clicks` is their probability.
+    """
+    cells = (outcomes * pulses).tolist()
     return ExpectedCounts(
         sent=_float_triple([sum(row) for row in cells]),
         n=(
@@ -150,7 +158,7 @@ def expected_counts(parameters: LinkParameters, pulses: float) -> ExpectedCounts
         m=(_float_triple([row[1] for row in cells]), _float_triple([row[3] for row in cells])),
         detections=sum(sum(row[:6]) for row in cells),
         clicks_z=sum(row[0] + row[1] + row[4] for row in cells),
-        double_clicks=pulses * double_click_probability(parameters),
+        double_clicks=pulses * double_clicks,
     )
 
 
@@ -164,5 +172,5 @@ def _triple(values: list[int]) -> Triple:
 
 
 def _float_triple(values: list[float]) -> FloatTriple:
-    signal, weak, vacuum = values
+    signal, weak, vacuum = (*values, 0.0, 0.0)[:3]
     return signal, weak, vacuum

@@ -1,4 +1,4 @@
-"""What the instruments of a decoy-state BB84 link say of attacks: tests of one block's counts.
+"""What the instruments of a link say of attacks: tests of one block's counts.
 
 Each instrument compares a number of clicks with what the commissioned link makes of it, as a share of trials:
 of pulses, clicks or sifted bits. For k of n trials and the expected share p, P(as far off as k) is at most
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import msgspec
 
 from qstrata.physics.attacks import unattacked
-from qstrata.physics.counts import Counts, ExpectedCounts, expected_counts
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.counts import Counts, ExpectedCounts
+from qstrata.physics.parameters import KeyLinkParameters
 
 FALSE_ALARM = 1e-9
 """How often one instrument may raise a false alarm on one block; a link has 43,200 blocks of 60 s a month."""
@@ -53,7 +53,7 @@ class Instruments:
     click rate tells of: light that is lost changes error rates, and is no attack by itself.
     """
 
-    def __init__(self, commissioned: LinkParameters) -> None:
+    def __init__(self, commissioned: KeyLinkParameters) -> None:
         self.link = unattacked(commissioned)
         self._shares = _shares_of(self.link)
 
@@ -82,7 +82,7 @@ class Instruments:
         observed = hits / trials if trials else 0.0
         return Reading(name, trials, observed, share, trials * divergence(observed, share))
 
-    def _at_the_loss_of(self, rate: float) -> LinkParameters:
+    def _at_the_loss_of(self, rate: float) -> KeyLinkParameters:
         """Return the link at the loss at which it clicks so often: by halving; no light for the rarest."""
         low, high = -60.0, 200.0
         if rate <= _rate_of(msgspec.structs.replace(self.link, loss_db=math.inf)):
@@ -96,25 +96,28 @@ class Instruments:
         return msgspec.structs.replace(self.link, loss_db=(low + high) / 2.0)
 
 
-def readings(counts: Counts, commissioned: LinkParameters) -> tuple[Reading, ...]:
+def readings(counts: Counts, commissioned: KeyLinkParameters) -> tuple[Reading, ...]:
     """Return what every instrument says of one block, as `Instruments` does."""
     return Instruments(commissioned).readings(counts)
 
 
 def findings(
-    counts: Counts, commissioned: LinkParameters, false_alarm: float = FALSE_ALARM
+    counts: Counts, commissioned: KeyLinkParameters, false_alarm: float = FALSE_ALARM
 ) -> tuple[Reading, ...]:
     """Return the findings of one block, as `Instruments` does."""
     return Instruments(commissioned).findings(counts, false_alarm)
 
 
 def power(
-    commissioned: LinkParameters, attacked: LinkParameters, pulses: float, false_alarm: float = FALSE_ALARM
+    commissioned: KeyLinkParameters,
+    attacked: KeyLinkParameters,
+    pulses: float,
+    false_alarm: float = FALSE_ALARM,
 ) -> dict[str, float]:
     """Return how probable it is that each instrument raises an alarm on one block under an attack."""
     limit = math.log(2.0 / false_alarm)
     instruments = Instruments(commissioned)
-    truth = expected_counts(attacked, pulses)
+    truth = attacked.protocol.expected_counts(attacked, pulses)
     expected = (reading.expected for reading in instruments.readings(truth))
     powers = {}
     for (name, trials, mean), share in zip((row for row in _trials(truth) if row[1]), expected, strict=True):
@@ -130,7 +133,7 @@ def _trials(counts: Counts | ExpectedCounts) -> Iterator[tuple[str, float, float
     signal, weak = n[0][0] + n[1][0], n[0][1] + n[1][1]
     yield QBER_Z, sum(n[0]), sum(m[0])
     yield QBER_X, sum(n[1]), sum(m[1])
-    yield DECOY_RATIO, signal + weak, weak
+    yield DECOY_RATIO, signal + weak if counts.sent[1] else 0, weak
     # Devices that have not compared bases yet know of no clicks by intensity.
     yield VACUUM_YIELD, counts.sent[2] if signal + weak else 0, n[0][2] + n[1][2]
     yield CLICK_RATE, sum(counts.sent), counts.detections
@@ -138,13 +141,13 @@ def _trials(counts: Counts | ExpectedCounts) -> Iterator[tuple[str, float, float
     yield DOUBLE_CLICKS, sum(counts.sent), counts.double_clicks
 
 
-def _shares_of(link: LinkParameters) -> tuple[float, ...]:
-    expected = expected_counts(link, 1.0)
+def _shares_of(link: KeyLinkParameters) -> tuple[float, ...]:
+    expected = link.protocol.expected_counts(link, 1.0)
     return tuple(hits / trials if trials else 0.0 for _, trials, hits in _trials(expected))
 
 
-def _rate_of(link: LinkParameters) -> float:
-    return expected_counts(link, 1.0).detections
+def _rate_of(link: KeyLinkParameters) -> float:
+    return link.protocol.expected_counts(link, 1.0).detections
 
 
 def divergence(observed: float, expected: float) -> float:

@@ -1,19 +1,48 @@
-"""What describes one decoy-state BB84 link: the parameters, their units and ranges."""
+"""What describes a link that makes key, and one of decoy-state BB84: parameters, units and ranges."""
 
 import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from qstrata.core.errors import InputError
+from qstrata.core.errors import InputError, InternalError
 from qstrata.physics.fibre import transmittance
+
+if TYPE_CHECKING:
+    from qstrata.physics.protocols.model import LinkProtocol
 
 PROBABILITY_TOLERANCE = 1e-9
 
 
-class LinkParameters(msgspec.Struct, frozen=True, kw_only=True):
-    """Describe a link: source, channel, receiver, security. Units and ranges stand in `PARAMETERS`."""
+class KeyLinkParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe what links of all key protocols have; what one protocol needs besides stands in a subclass.
+
+    `loss_db` of the whole channel is infinite where it is cut. Attacks are shares of the pulses or of the
+    light (0 to 1); a protocol has fields for those that it can be under.
+    """
 
     pulse_rate_hz: float
+    error_correction_efficiency: float
+    eps_sec: float
+    eps_cor: float
+    loss_db: float
+    raman_rate_hz: float = 0.0
+
+    @property
+    def protocol(self) -> "LinkProtocol[Any]":
+        """Return the protocol that these are parameters of."""
+        raise NotImplementedError
+
+    @property
+    def seen_share(self) -> float:
+        """Return the probability that a photon behind the fibre clicks (0 to 1)."""
+        raise NotImplementedError
+
+
+class LinkParameters(KeyLinkParameters, frozen=True, kw_only=True):
+    """Describe a link of decoy-state BB84: source, receiver. Units and ranges stand in `PARAMETERS`."""
+
     signal_intensity: float
     weak_intensity: float
     vacuum_intensity: float
@@ -25,17 +54,25 @@ class LinkParameters(msgspec.Struct, frozen=True, kw_only=True):
     eta_bob: float
     y0: float
     e_d: float
-    error_correction_efficiency: float
-    eps_sec: float
-    eps_cor: float
-    loss_db: float
-    raman_rate_hz: float = 0.0
     dead_time_ns: float = 0.0
     afterpulse_probability: float = 0.0
     intercept_resend_share: float = 0.0
     splitting_share: float = 0.0
     blinding_share: float = 0.0
     tap_share: float = 0.0
+
+    @property
+    def protocol(self) -> "LinkProtocol[LinkParameters]":
+        """Return decoy-state BB84."""
+        # It is made of functions of these parameters.
+        from qstrata.physics.protocols.decoy import DECOY_BB84
+
+        return DECOY_BB84
+
+    @property
+    def seen_share(self) -> float:
+        """Return the efficiency of the receiver."""
+        return self.eta_bob
 
     @property
     def intensities(self) -> tuple[float, float, float]:
@@ -59,7 +96,7 @@ class LinkParameters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """Say what one field of `LinkParameters` means, in which unit, from where to where."""
+    """Say what one figure of a protocol means, in which unit, from where to where."""
 
     name: str
     meaning: str
@@ -67,6 +104,19 @@ class Parameter(msgspec.Struct, frozen=True):
     minimum: float
     maximum: float
 
+
+ERROR_CORRECTION = Parameter(
+    "error_correction_efficiency", "leaked bits per bit of the Shannon limit", "1", 1.0, 3.0
+)
+EPS_SEC = Parameter("eps_sec", "secrecy failure probability of a block", "1", 1e-30, 0.01)
+EPS_COR = Parameter("eps_cor", "probability that the two keys of a block differ", "1", 1e-30, 0.01)
+LOSS = Parameter("loss_db", "loss of the channel between sender and receiver", "dB", 0.0, 200.0)
+RAMAN = Parameter(
+    "raman_rate_hz", "clicks per second by photons that classical channels scatter", "1/s", 0.0, 1e7
+)
+INTERCEPT_RESEND = Parameter(
+    "intercept_resend_share", "share of the pulses that Eve measures and re-sends", "1", 0.0, 1.0
+)
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter("pulse_rate_hz", "pulses sent per second", "Hz", 1.0, 1e11),
@@ -81,22 +131,41 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("eta_bob", "efficiency of the receiver, optics times detector", "1", 1e-4, 1.0),
     Parameter("y0", "background clicks per pulse, all detectors together", "1/pulse", 0.0, 0.01),
     Parameter("e_d", "probability that a photon hits the wrong detector", "1", 0.0, 0.5),
-    Parameter("error_correction_efficiency", "leaked bits per bit of the Shannon limit", "1", 1.0, 3.0),
-    Parameter("eps_sec", "secrecy failure probability of a block", "1", 1e-30, 0.01),
-    Parameter("eps_cor", "probability that the two keys of a block differ", "1", 1e-30, 0.01),
-    Parameter("loss_db", "loss of the channel between sender and receiver", "dB", 0.0, 200.0),
-    Parameter(
-        "raman_rate_hz", "clicks per second by photons that classical channels scatter", "1/s", 0.0, 1e7
-    ),
+    ERROR_CORRECTION,
+    EPS_SEC,
+    EPS_COR,
+    LOSS,
+    RAMAN,
     Parameter("dead_time_ns", "how long a detector is dead after a click", "ns", 0.0, 1e6),
     Parameter("afterpulse_probability", "that a detector clicks of itself after that", "1", 0.0, 0.3),
-    Parameter("intercept_resend_share", "share of the pulses that Eve measures and re-sends", "1", 0.0, 1.0),
+    INTERCEPT_RESEND,
     Parameter(
         "splitting_share", "share of the pulses whose photons Eve counts and splits off", "1", 0.0, 1.0
     ),
     Parameter("blinding_share", "share of the pulses during which Eve rules the detectors", "1", 0.0, 1.0),
     Parameter("tap_share", "share of the light that Eve takes out of the fibre", "1", 0.0, 1.0),
 )
+
+
+def check_ranges(parameters: KeyLinkParameters, table: Iterable[Parameter]) -> None:
+    """Refuse figures outside the ranges of a protocol's table.
+
+    Raises InputError for a value that is not a number or outside its range, naming both.
+    """
+    for parameter in table:
+        value = getattr(parameters, parameter.name)
+        if not (math.isfinite(value) and parameter.minimum <= value <= parameter.maximum):
+            raise InputError(
+                f"link parameter {parameter.name} ({parameter.meaning}) is {value!r}: "
+                f"give a number from {parameter.minimum:g} to {parameter.maximum:g} {parameter.unit}"
+            )
+
+
+def decoy(parameters: KeyLinkParameters) -> LinkParameters:
+    """Return the parameters of a link that must be one of decoy-state BB84; InternalError for another."""
+    if not isinstance(parameters, LinkParameters):
+        raise InternalError(f"a link of {parameters.protocol.name} is taken for one of decoy-bb84")
+    return parameters
 
 
 def check_parameters(parameters: LinkParameters) -> None:
@@ -106,13 +175,7 @@ def check_parameters(parameters: LinkParameters) -> None:
     signal > weak + vacuum and weak > vacuum (condition of Lim et al. 2014); probabilities of the
     intensities that do not add up to 1.
     """
-    for parameter in PARAMETERS:
-        value = getattr(parameters, parameter.name)
-        if not (math.isfinite(value) and parameter.minimum <= value <= parameter.maximum):
-            raise InputError(
-                f"link parameter {parameter.name} ({parameter.meaning}) is {value!r}: "
-                f"give a number from {parameter.minimum:g} to {parameter.maximum:g} {parameter.unit}"
-            )
+    check_ranges(parameters, PARAMETERS)
     signal, weak, vacuum = parameters.intensities
     if not (weak > vacuum and signal > weak + vacuum):
         raise InputError(

@@ -1,10 +1,15 @@
 """Named device profiles: every figure of a link that its fibre does not give, with its source."""
 
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
 import msgspec
 
 from qstrata.core.errors import InputError
 from qstrata.physics.detectors import Detector
-from qstrata.physics.parameters import PARAMETERS, LinkParameters, check_parameters
+from qstrata.physics.parameters import PARAMETERS, KeyLinkParameters, LinkParameters, Parameter
+
+P = TypeVar("P", bound=KeyLinkParameters)
 
 DEFAULT_PROFILE = "gys-100mhz"
 
@@ -28,26 +33,34 @@ class ProfileField(msgspec.Struct, frozen=True):
     source: str
 
 
-class Profile(msgspec.Struct, frozen=True):
-    """Name a set of device figures; channel loss and attacks are not part of it."""
+class Profile(msgspec.Struct, Generic[P], frozen=True):
+    """Name a set of device figures of one protocol; channel loss and attacks are not part of it."""
 
     name: str
     summary: str
     fields: tuple[ProfileField, ...]
+    parameters: type[P]
 
-    def link_parameters(self, loss_db: float, intercept_resend_share: float = 0.0) -> LinkParameters:
-        """Return these devices on a channel of `loss_db` (0 to 200 dB).
+    def link_parameters(self, loss_db: float, **figures: float) -> P:
+        """Return these devices on a channel of `loss_db` (0 to 200 dB), with `figures` replaced.
 
-        Raises InputError if loss or share (0 to 1) are out of range.
+        Raises InputError where a figure is out of range, or figures contradict each other.
         """
-        figures = {field.name: field.value for field in self.fields}
-        parameters = LinkParameters(loss_db=loss_db, intercept_resend_share=intercept_resend_share, **figures)
-        check_parameters(parameters)
+        known: dict[str, Any] = {field.name: field.value for field in self.fields} | figures
+        parameters = self.parameters(loss_db=loss_db, **known)
+        parameters.protocol.check(parameters)
         return parameters
 
 
-def _profile(name: str, summary: str, *figures: tuple[str, float, str]) -> Profile:
-    ranges = {parameter.name: parameter for parameter in PARAMETERS}
+def profile_of(
+    parameters: type[P],
+    table: Iterable[Parameter],
+    name: str,
+    summary: str,
+    *figures: tuple[str, float, str],
+) -> Profile[P]:
+    """Make a profile of figures, each with its value and source; units and ranges stand in `table`."""
+    ranges = {parameter.name: parameter for parameter in table}
     return Profile(
         name=name,
         summary=summary,
@@ -57,10 +70,15 @@ def _profile(name: str, summary: str, *figures: tuple[str, float, str]) -> Profi
             )
             for field, value, source in figures
         ),
+        parameters=parameters,
     )
 
 
-PROFILES: tuple[Profile, ...] = (
+def _profile(name: str, summary: str, *figures: tuple[str, float, str]) -> Profile[LinkParameters]:
+    return profile_of(LinkParameters, PARAMETERS, name, summary, *figures)
+
+
+PROFILES: tuple[Profile[LinkParameters], ...] = (
     _profile(
         "gys-100mhz",
         "Receiver of Gobby, Yuan, Shields 2004 with a decoy source at 100 MHz in place of the original 2 MHz",
@@ -104,8 +122,8 @@ PROFILES: tuple[Profile, ...] = (
 )
 
 
-def profile(name: str = DEFAULT_PROFILE) -> Profile:
-    """Return the profile called `name`. Raises InputError if there is none, naming those there are."""
+def profile(name: str = DEFAULT_PROFILE) -> Profile[LinkParameters]:
+    """Return the profile of decoy-state BB84 called `name`; InputError names those there are."""
     for candidate in PROFILES:
         if candidate.name == name:
             return candidate

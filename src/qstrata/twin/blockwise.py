@@ -10,7 +10,7 @@ from qstrata.core.errors import InternalError
 from qstrata.core.randomness import RandomSource
 from qstrata.core.time import PS_PER_S
 from qstrata.physics.counts import Counts, zero
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.parameters import KeyLinkParameters, LinkParameters, decoy
 from qstrata.twin.contract import Capabilities, LinkTask, Window
 
 BLOCKS_KEPT = 8
@@ -69,7 +69,7 @@ class BlockwiseEngine:
         self._capabilities = capabilities
         self._make_work = make_work
         self._take = take
-        self._parameters = task.parameters
+        self._parameters = decoy(task.parameters)
         self._revision = 0
         self._began_ps = 0
         self._given: Given | None = None
@@ -121,9 +121,9 @@ class BlockwiseEngine:
         self._open(now)
         return Window(number, given.counts, given.counts, distilled_bits=given.distilled_bits)
 
-    def change(self, parameters: LinkParameters, now: int) -> None:
+    def change(self, parameters: KeyLinkParameters, now: int) -> None:
         """Let the link behave differently from now on: the block under way begins anew."""
-        self._parameters = parameters
+        self._parameters = decoy(parameters)
         if self.running:
             self._open(now)
 

@@ -11,7 +11,7 @@ from qstrata.physics.attacks import double_click_probability
 from qstrata.physics.click_records import Clicks, counts_of, joined
 from qstrata.physics.clicks import ClickSampler
 from qstrata.physics.counts import Counts, expected_counts, zero
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.parameters import KeyLinkParameters, LinkParameters, decoy
 from qstrata.twin.contract import LinkTask, Window
 from qstrata.twin.native import NativeEngine
 
@@ -29,23 +29,23 @@ class ClickEngine(NativeEngine):
 
     def __init__(self, task: LinkTask) -> None:
         super().__init__(task)
-        self._sampler = ClickSampler(task.parameters)
-        self._double_share = _double_share(task.parameters)
+        self._sampler = ClickSampler(decoy(task.parameters))
+        self._double_share = _double_share(decoy(task.parameters))
         self._clicks: list[Clicks] = []
         self._pulses = 0
 
     def estimate(self) -> float:
         """Return the seconds of the clock for one of the link: its clicks, and a report for each window."""
-        parameters = self._task.parameters
+        parameters = decoy(self._task.parameters)
         clicks_per_s = expected_counts(parameters, parameters.pulse_rate_hz).detections
         windows_per_s = PS_PER_S / self._task.period_ps
         return clicks_per_s * _SECONDS_PER_CLICK + windows_per_s * _SECONDS_PER_WINDOW
 
-    def change(self, parameters: LinkParameters, now: int) -> None:
+    def change(self, parameters: KeyLinkParameters, now: int) -> None:
         """Let the link behave differently from this instant on."""
         super().change(parameters, now)
-        self._sampler.change(parameters)
-        self._double_share = _double_share(parameters)
+        self._sampler.change(decoy(parameters))
+        self._double_share = _double_share(decoy(parameters))
 
     def draw(self, generator: np.random.Generator, pulses: Sequence[int]) -> list[Counts]:
         """Draw the clicks of the next stretch, and return what the devices count without comparing."""

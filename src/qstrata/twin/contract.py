@@ -15,7 +15,7 @@ from qstrata.core.randomness import RandomSource, stream
 from qstrata.fabric.messages.base import Message
 from qstrata.physics.click_records import Clicks
 from qstrata.physics.counts import Counts
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.parameters import KeyLinkParameters
 from qstrata.twin.faults import FaultBook
 
 
@@ -29,7 +29,7 @@ class LinkTask(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     link: str
-    parameters: LinkParameters
+    parameters: KeyLinkParameters
     length_km: float
     block_ps: int
     period_ps: int
@@ -104,7 +104,7 @@ class LinkEngine(Protocol):
         """Close the window that ends at `next_ps`, at that instant or later, and open the next one."""
         ...
 
-    def change(self, parameters: LinkParameters, now: int) -> None:
+    def change(self, parameters: KeyLinkParameters, now: int) -> None:
         """Let the link behave differently from this instant on; what was computed for later is discarded."""
         ...
 

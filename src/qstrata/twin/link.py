@@ -11,7 +11,7 @@ import numpy as np
 from qstrata.core.errors import InternalError
 from qstrata.core.randomness import stream
 from qstrata.physics.counts import Counts, add, zero
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.parameters import KeyLinkParameters
 from qstrata.twin.contract import Window
 from qstrata.twin.sampling import draw_counts, odds, phase_ps, pulses_before
 
@@ -33,7 +33,7 @@ class LinkRun:
     def __init__(
         self,
         name: str,
-        parameters: LinkParameters,
+        parameters: KeyLinkParameters,
         *,
         seed: int,
         block_ps: int,
@@ -78,7 +78,7 @@ class LinkRun:
         self._settle(now)
         self.running = False
 
-    def change(self, parameters: LinkParameters, now: int) -> None:
+    def change(self, parameters: KeyLinkParameters, now: int) -> None:
         """Let the link behave differently from this instant on."""
         if self.running:
             self._settle(now)

@@ -5,7 +5,7 @@ import msgspec
 from qstrata.core.address import Address
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_MS, PS_PER_S
-from qstrata.physics.parameters import LinkParameters, check_parameters
+from qstrata.physics.parameters import KeyLinkParameters
 from qstrata.twin.pairs_plan import MemoryPlan, PairLinkPlan, check_pairs, refuse_repeats
 
 
@@ -31,7 +31,7 @@ class LinkPlan(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     transmitter: LinkEnd
     receiver: LinkEnd
-    parameters: LinkParameters
+    parameters: KeyLinkParameters
     fibre: str
     distillation: str
     relay: str
@@ -89,7 +89,7 @@ def check_plan(plan: TwinPlan) -> None:
         raise InputError(f"report period of {plan.report_period_ps} ps: give at least 1 ms ({PS_PER_MS} ps)")
     owners = [monitor.termination for monitor in plan.monitors]
     for link in plan.links:
-        check_parameters(link.parameters)
+        link.parameters.protocol.check(link.parameters)
         if link.block_ps < plan.report_period_ps:
             raise InputError(
                 f"link {link.name}: a block of {link.block_ps} ps is shorter than the report period: "

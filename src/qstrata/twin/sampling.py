@@ -1,25 +1,36 @@
 """Counts of a link at level `counts`: pure functions from probabilities and a stream to counts.
 
-A pulse ends in one of 18 cells (`physics.counts`); pulses are independent, so the counts of a stretch
-of pulses are one multinomial draw, and the draws of adjacent stretches add up to the draw of both.
+A pulse ends in one of 7 cells (`physics.counts`) of each intensity that its protocol has; pulses are
+independent, so the counts of a stretch of pulses are one multinomial draw, and the draws of adjacent
+stretches add up to the draw of both.
 """
 
 import math
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_S
-from qstrata.physics.attacks import double_click_probability
-from qstrata.physics.counts import Counts, counts_from_outcomes, outcome_probabilities
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.counts import Counts, counts_from_outcomes
+from qstrata.physics.parameters import KeyLinkParameters
 from qstrata.twin.faults import BLINDING, CUT, INTERCEPT, LOSS, RAMAN, SPLITTING, TAP, FaultBook
 
+P = TypeVar("P", bound=KeyLinkParameters)
+
 _MILLI = 1000
+
+_SHARES = {
+    INTERCEPT: "intercept_resend_share",
+    SPLITTING: "splitting_share",
+    BLINDING: "blinding_share",
+    TAP: "tap_share",
+}
+"""The parameter in which an attack is given, of protocols that can be under it."""
 
 
 def _to_row(counts: Counts) -> list[int]:
@@ -38,7 +49,7 @@ _DETECTIONS = 15
 
 
 class Odds(NamedTuple):
-    """The probabilities of the 21 cells of one pulse, flat, and the share of double clicks in all clicks."""
+    """The probabilities of the 7 to 21 cells of a pulse, flat, and the share of double clicks in clicks."""
 
     cells: NDArray[np.float64]
     double_share: float
@@ -57,33 +68,48 @@ def phase_ps(link: str, period_ps: int) -> int:
     return int.from_bytes(blake2b(link.encode(), digest_size=16).digest(), "big") % period_ps
 
 
-def odds(parameters: LinkParameters) -> Odds:
+def odds(parameters: KeyLinkParameters) -> Odds:
     """Return what is drawn from for a link."""
-    table = outcome_probabilities(parameters)
+    protocol = parameters.protocol
+    table = protocol.outcome_probabilities(parameters)
     clicks = float(table[:, :6].sum())
-    doubles = double_click_probability(parameters)
+    doubles = protocol.double_click_probability(parameters)
     return Odds(table.ravel(), min(1.0, doubles / clicks) if clicks > 0.0 else 0.0)
 
 
 def draw_counts(generator: np.random.Generator, drawn_from: Odds, pulses: Sequence[int]) -> list[Counts]:
     """Draw the counts of each stretch of `pulses`, in one vectorised multinomial, then its double clicks."""
-    drawn = generator.multinomial(np.asarray(pulses, dtype=np.int64), drawn_from.cells) @ _TALLY
+    drawn = generator.multinomial(np.asarray(pulses, dtype=np.int64), drawn_from.cells)
+    drawn = drawn @ _TALLY[: len(drawn_from.cells)]
     doubles = generator.binomial(drawn[:, _DETECTIONS], drawn_from.double_share)
     return [_to_counts(*row) for row in np.column_stack((drawn, doubles)).tolist()]
 
 
-def disturbed(parameters: LinkParameters, bearer: str, faults: FaultBook) -> LinkParameters:
+def disturbed(parameters: P, bearer: str, faults: FaultBook) -> P:
     """Return a link under the faults that stand on its fibre: extra loss, attacks, or no light at all.
 
     Behind a cut fibre the detectors still count their background: eta is 0, the error rate 1/2.
     """
     loss_db = parameters.loss_db + faults.amount(LOSS, bearer)
+    attacks = {
+        share: faults.amount(kind, bearer)
+        for kind, share in _SHARES.items()
+        if share in parameters.__struct_fields__
+    }
     return msgspec.structs.replace(
         parameters,
         loss_db=math.inf if faults.amount(CUT, bearer) else loss_db,
         raman_rate_hz=parameters.raman_rate_hz + faults.amount(RAMAN, bearer),
-        intercept_resend_share=faults.amount(INTERCEPT, bearer),
-        splitting_share=faults.amount(SPLITTING, bearer),
-        blinding_share=faults.amount(BLINDING, bearer),
-        tap_share=faults.amount(TAP, bearer),
+        **attacks,
+    )
+
+
+def check_fault(parameters: KeyLinkParameters, kind: str) -> None:
+    """Refuse a fault that a link's protocol has no closed form of; InputError names those it can be under."""
+    own = parameters.__struct_fields__
+    if _SHARES.get(kind, "loss_db") in own:
+        return
+    known = (CUT, LOSS, RAMAN, *(each for each, share in _SHARES.items() if share in own))
+    raise InputError(
+        f"{kind} is not modelled on links of {parameters.protocol.name}: inject one of {', '.join(known)}"
     )

@@ -6,7 +6,7 @@ import msgspec
 
 from qstrata.core.address import End
 from qstrata.fabric.messages.base import FORWARDING_SDN, Message
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.parameters import KeyLinkParameters
 from qstrata.store.records import Segment
 
 
@@ -33,7 +33,7 @@ class ActivateLink(_Down, frozen=True, gc=False):
     serial: int
     peer_site: str
     transmitter: bool
-    parameters: LinkParameters
+    parameters: KeyLinkParameters
 
 
 class DeactivateLink(_Down, frozen=True, gc=False):

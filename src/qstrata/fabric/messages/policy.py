@@ -6,7 +6,7 @@ import msgspec
 
 from qstrata.core.address import End
 from qstrata.fabric.messages.base import Message
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.parameters import KeyLinkParameters
 
 
 class FibreSpec(msgspec.Struct, frozen=True, gc=False):
@@ -34,7 +34,7 @@ class LinkSpec(msgspec.Struct, frozen=True, gc=False):
     link: str
     a: str
     b: str
-    parameters: LinkParameters
+    parameters: KeyLinkParameters
     commissioned: bool = True
 
 

@@ -7,7 +7,7 @@ import msgspec
 from qstrata.core.address import End
 from qstrata.fabric.messages.base import CONNECTIVITY_SDN, FORWARDING_SDN, SERVICE_SDN, Message
 from qstrata.fabric.messages.samples import KmeSample, LinkPoolSample, Stages, TerminationSample
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.parameters import KeyLinkParameters
 
 
 class Alarm(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +42,7 @@ class WatchedLink(msgspec.Struct, frozen=True, gc=False):
     """A link as it was commissioned: what its instruments are held against."""
 
     link: str
-    parameters: LinkParameters
+    parameters: KeyLinkParameters
 
 
 class WatchLinks(Message, frozen=True, gc=False):

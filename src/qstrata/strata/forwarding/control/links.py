@@ -4,7 +4,6 @@ from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.connectivity_control import LinkBearers
 from qstrata.fabric.messages.policy import LinkSpec
 from qstrata.fabric.messages.reports import LinkReport, Suspicion
-from qstrata.physics.finite_key import asymptotic_length_rate
 from qstrata.planes.paths import LinkPhase, LinkView
 
 ACTIVE, DARK, SILENT, FAILED = "active", "dark", "silent", "failed"
@@ -40,7 +39,8 @@ class LinkBook:
     def take(self, spec: LinkSpec) -> None:
         """Know the link by these figures from now on."""
         self.spec = spec
-        self._promised_bps = asymptotic_length_rate(spec.parameters) * spec.parameters.pulse_rate_hz
+        link = spec.parameters
+        self._promised_bps = link.protocol.asymptotic_rate(link) * link.pulse_rate_hz
 
     @property
     def sites(self) -> tuple[str, str]:

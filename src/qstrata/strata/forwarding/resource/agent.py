@@ -40,7 +40,7 @@ from qstrata.fabric.messages.samples import BlockSample, LinkFault, LinkSample, 
 from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
 from qstrata.physics.counts import Counts
-from qstrata.physics.finite_key import key_length_bits
+from qstrata.physics.parameters import decoy
 from qstrata.strata.forwarding.resource.distillation import TAG_KEYS_KEPT, tag_keys_of
 from qstrata.strata.forwarding.resource.distiller import TOLD_BY_PEER, Distiller, Outcome
 from qstrata.strata.forwarding.resource.open_block import OpenBlock, qber_of
@@ -241,7 +241,7 @@ class AgentElement(Element):
             if active is None:
                 return []
             return self._distiller.begin(
-                message.block, active.transmitter, active.parameters, message.counts, now
+                message.block, active.transmitter, decoy(active.parameters), message.counts, now
             )
         block = OpenBlock(message.counts, message.provisioned_bits, now)
         if message.raw:
@@ -296,7 +296,8 @@ class AgentElement(Element):
     def _estimate(self, number: int, block: OpenBlock, peer: Counts, now: int) -> Effects:
         if self._active is None:
             return []
-        estimate = key_length_bits(block.counts, self._active.parameters)
+        link = self._active.parameters
+        estimate = link.protocol.key_length(block.counts, link)
         length = estimate.length_bits // 8 * 8 if peer == block.counts else 0
         block.leakage = int(estimate.leakage_bits)
         block.estimate_qber = estimate.qber or 0.0

@@ -9,7 +9,7 @@ was found; the suspect window runs from the block after the last one that passed
 from qstrata.fabric.messages.reports import Evidence, Suspicion
 from qstrata.physics.counts import Counts, add, zero
 from qstrata.physics.monitors import CLICK_RATE, Instruments, Reading, divergence
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.parameters import KeyLinkParameters
 
 STEP_DEVIANCE = 40.0
 """Above this deviance from the samples before, the click rate has stepped: it takes nine standard errors."""
@@ -24,7 +24,7 @@ PASSED_SHARE = 0.75
 class LinkWatch:
     """Watch one link, known as it was commissioned."""
 
-    def __init__(self, link: str, commissioned: LinkParameters) -> None:
+    def __init__(self, link: str, commissioned: KeyLinkParameters) -> None:
         self.link = link
         self.suspicion: Suspicion | None = None
         self.light: Reading | None = None

@@ -1,0 +1,1 @@
+"""Key protocols of links: each a value of `model.LinkProtocol`, made of its closed forms."""
