@@ -23,7 +23,8 @@ from qstrata.fabric.messages.policy import (
 from qstrata.fabric.port import management_bearer
 from qstrata.fabric.scope import Directory
 from qstrata.interfaces.etsi014.face import FACE_NAME
-from qstrata.network.description import CLICKS, NATIVE, Description, Link
+from qstrata.network import pair_plan
+from qstrata.network.description import NATIVE, Description, Link, Node
 from qstrata.planes import places
 from qstrata.strata.forwarding.resource.station import RelayLink
 from qstrata.twin.plan import LinkEnd, LinkPlan, MonitorPlan, TwinPlan
@@ -59,6 +60,7 @@ class SiteSpec(msgspec.Struct, frozen=True):
     relay_links: tuple[RelayLink, ...]
     agents: tuple[AgentSpec, ...]
     bearers: tuple[LinkBearers, ...]
+    stations: tuple[pair_plan.StationSpec, ...] = ()
 
 
 class NetworkPlan(msgspec.Struct, frozen=True):
@@ -110,19 +112,24 @@ def make_plan(description: Description) -> NetworkPlan:
     domain = description.domain
     whole = [link for link in description.links if _is_whole(link)]
     names = [node.name for node in description.nodes]
+    pair_links, circuits = pair_plan.wanted(description)
     return NetworkPlan(
         description=description,
         domain=domain,
         sites=tuple(
-            _site(domain, node.name, node.kme.port, [link for link in whole if node.name in link.ends])
+            _site(description, node, [link for link in whole if node.name in link.ends])
             for node in description.nodes
         ),
         bearers=_bearers(description, whole),
-        directory=_directory(domain, names, whole),
+        directory=_directory(description, names, whole),
         operator=operator(domain),
         lab=lab(domain),
         connectivity=ConnectivityPolicy(
-            sites=tuple(names), fibres=tuple(_fibre(link) for link in description.links)
+            sites=tuple(names),
+            fibres=(
+                *(_fibre(link) for link in description.links),
+                *(pair_plan.fibre_of(link) for link in description.pair_links),
+            ),
         ),
         forwarding=ForwardingPolicy(
             sites=tuple(names),
@@ -131,6 +138,8 @@ def make_plan(description: Description) -> NetworkPlan:
                 for link in description.links
             ),
             untrusted=tuple(node.name for node in description.nodes if not node.trusted),
+            pair_links=pair_links,
+            circuits=circuits,
         ),
         service=_service(description),
     )
@@ -138,7 +147,7 @@ def make_plan(description: Description) -> NetworkPlan:
 
 def _is_watched(link: Link) -> bool:
     """Say whether the link's instruments tell what its parameters foretell."""
-    return link.engine == NATIVE and link.level != CLICKS
+    return link.engine == NATIVE
 
 
 def _is_whole(link: Link) -> bool:
@@ -161,10 +170,12 @@ def _fibre(link: Link) -> FibreSpec:
     )
 
 
-def _site(domain: str, site: str, port: int, links: list[Link]) -> SiteSpec:
+def _site(description: Description, node: Node, links: list[Link]) -> SiteSpec:
+    domain, site = description.domain, node.name
+    entangling = (link for link in description.pair_links if site in link.ends)
     return SiteSpec(
         site=site,
-        port=port,
+        port=node.kme.port,
         relay_links=tuple(RelayLink(link.name, _other(link, site), _channels(link).relay) for link in links),
         agents=tuple(
             AgentSpec(
@@ -176,7 +187,8 @@ def _site(domain: str, site: str, port: int, links: list[Link]) -> SiteSpec:
             )
             for link in links
         ),
-        bearers=tuple(_channels(link) for link in links),
+        bearers=(*(_channels(link) for link in links), *map(pair_plan.bearers_of, entangling)),
+        stations=pair_plan.stations(description, site),
     )
 
 
@@ -195,12 +207,17 @@ def _bearers(description: Description, links: list[Link]) -> tuple[BearerSpec, .
         rows.append(BearerSpec(names.fibre, "fibre", link.fibre_delay_ps))
         rows.append(BearerSpec(names.distillation, "channel", link.distillation_delay_ps or 0))
         rows.append(BearerSpec(names.relay, "channel", link.relay_delay_ps or 0))
+    for link in description.pair_links:
+        rows.append(BearerSpec(link.fibre, "fibre", link.fibre_delay_ps))
+        rows.append(BearerSpec(link.channel, "channel", link.channel_delay_ps))
     return tuple(rows)
 
 
-def _directory(domain: str, sites: list[str], links: list[Link]) -> Directory:
+def _directory(description: Description, sites: list[str], links: list[Link]) -> Directory:
+    domain = description.domain
     owners = {places.monitor(domain, site): places.termination(domain, site) for site in sites}
-    channels: dict[str, tuple[str, str]] = {}
+    owners |= pair_plan.owners(description)
+    channels = {link.channel: link.ends for link in description.pair_links}
     for link in links:
         for site in link.ends:
             owners[device(domain, site, link.name)] = places.agent(domain, site, link.name)
@@ -290,4 +307,6 @@ def twin_plan(plan: NetworkPlan, seed: int | None, newest_blocks: dict[str, int]
         ),
         lab=plan.lab,
         management=tuple(row.bearer for row in plan.bearers if row.kind == "management"),
+        memories=pair_plan.memories(plan.description),
+        pair_links=pair_plan.links(plan.description),
     )

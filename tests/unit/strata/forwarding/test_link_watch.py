@@ -101,3 +101,71 @@ def test_samples_without_pulses_say_nothing():
     line = Line()
     assert not line.watch.count(1, zero(), 0)
     assert not line.watch.count(2, Counts((0, 0, 0), ((0,) * 3,) * 2, ((0,) * 3,) * 2, 0), 1)
+
+
+def test_a_block_of_which_samples_were_lost_has_not_passed():
+    line = Line()
+    line.run(20)
+    line.second += 12
+    line.run(8)
+    line.run(15, attacked(intercept_resend_share=0.5))
+    assert line.watch.suspicion.first_block == 2
+
+
+def test_a_watch_that_begins_amid_a_block_knows_of_none_that_passed():
+    line = Line()
+    line.second = 67
+    line.run(13)
+    line.run(10, attacked(intercept_resend_share=0.5))
+    assert (line.watch.suspicion.first_block, line.watch.suspicion.last_block) == (1, 5)
+
+
+def test_a_link_commissioned_anew_keeps_its_suspicion_and_the_blocks_that_passed():
+    line = Line()
+    line.run(40)
+    line.run(20, attacked(intercept_resend_share=0.4))
+    line.watch = LinkWatch("a-b", attacked(loss_db=6.5), line.watch)
+    assert line.watch.suspicion.first_block == 3
+    line.run(41, attacked(loss_db=6.5))
+    assert line.watch.suspicion is None
+    line.run(20, attacked(loss_db=6.5, intercept_resend_share=0.4))
+    assert line.watch.suspicion.first_block == 6
+
+
+class RawLine(Line):
+    """A link of raw blocks: clicks are counted by the second, and compared when a block is distilled."""
+
+    def run(self, seconds: int, link: LinkParameters = LINK) -> list[bool]:
+        for counts in draw_counts(self.generator, odds(link), (SECOND,) * seconds):
+            block = 1 + self.second // BLOCK_S
+            self.second += 1
+            clicks = msgspec.structs.replace(counts, n=zero().n, m=zero().m)
+            self.watch.count(block, clicks, self.second * PS_PER_S)
+        return []
+
+    def distil(self, block: int, link: LinkParameters = LINK) -> bool:
+        (counts,) = draw_counts(self.generator, odds(link), (SECOND * BLOCK_S,))
+        return self.watch.compare(block, counts, sum(counts.m[0]), self.second * PS_PER_S)
+
+
+def test_a_raw_block_passes_when_its_clicks_and_what_was_compared_are_sound():
+    line = RawLine()
+    line.run(41)
+    assert not line.distil(1)
+    line.run(20)
+    attack = attacked(intercept_resend_share=0.1)
+    assert line.distil(3, attack)
+    assert not line.distil(3, attack)
+    assert (line.watch.suspicion.first_block, line.watch.suspicion.last_block) == (2, 3)
+    line.run(20)
+    assert line.distil(4)
+    assert line.watch.suspicion is None
+
+
+def test_errors_of_a_key_that_was_not_corrected_are_not_judged():
+    line = RawLine()
+    line.run(21)
+    (counts,) = draw_counts(line.generator, odds(LINK), (SECOND * BLOCK_S,))
+    assert not line.watch.compare(1, counts, None, line.second * PS_PER_S)
+    assert line.watch.compare(2, counts, 0, line.second * PS_PER_S)
+    assert [each.instrument for each in line.watch.suspicion.evidence] == ["error rate in Z"]

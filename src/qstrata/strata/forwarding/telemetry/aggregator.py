@@ -135,7 +135,7 @@ class ForwardingTelemetry(Telemetry):
         for wanted in message.links:
             watch = before.pop(wanted.link, None)
             if watch is None or watch.commissioned != wanted.parameters:
-                watch = LinkWatch(wanted.link, wanted.parameters)
+                watch = LinkWatch(wanted.link, wanted.parameters, watch)
             self._watches[wanted.link] = watch
             self._show(watch, now)
         for gone in before:
@@ -163,7 +163,19 @@ class ForwardingTelemetry(Telemetry):
             if message.stages is not None:
                 link.distilled = LastBlock(message.block, message.stages, message.finding)
                 link.qber = message.qber
+            return self._compared(message, now)
         return ()
+
+    def _compared(self, message: BlockSample, now: int) -> Effects:
+        """Judge what both ends of a raw block have compared; errors of its key once it is corrected."""
+        watch, stages = self._watches.get(message.link), message.stages
+        if watch is None or stages is None or message.counts is None:
+            return ()
+        errors = stages.corrected_bits if stages.secret_bits else None
+        if not watch.compare(message.block, message.counts, errors, now):
+            return ()
+        self._show(watch, now)
+        return self.report_now(now)
 
     def _pooled(self, message: RelaySample, sender: Address, now: int) -> Effects:
         self.heard(sender, now)

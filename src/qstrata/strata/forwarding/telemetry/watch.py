@@ -4,11 +4,29 @@ Samples of one block are judged together as they come, so that a strong attack s
 one at the end of the block. Where the click rate steps, light was lost or found: the samples before and after
 are judged apart, and the one between them not at all. A block has passed if most of it was judged and nothing
 was found; the suspect window runs from the block after the last one that passed.
+
+Devices that tell raw blocks count clicks alone. What both ends compare when they distil such a block is
+judged when they tell of it, and the block has passed only then. A watch that begins amid a block does not let
+it pass, and knows of none before: its first window runs from block 1.
 """
+
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
 
 from qstrata.fabric.messages.reports import Evidence, Suspicion
 from qstrata.physics.counts import Counts, add, zero
-from qstrata.physics.monitors import CLICK_RATE, Instruments, Reading, divergence
+from qstrata.physics.monitors import (
+    CLICK_RATE,
+    DECOY_RATIO,
+    QBER_X,
+    QBER_Z,
+    VACUUM_YIELD,
+    Instruments,
+    Reading,
+    divergence,
+)
 from qstrata.physics.parameters import KeyLinkParameters
 
 STEP_DEVIANCE = 40.0
@@ -21,20 +39,36 @@ PASSED_SHARE = 0.75
 """A block passes if at least so much of it was judged: a click rate that keeps stepping hides no attack."""
 
 
-class LinkWatch:
-    """Watch one link, known as it was commissioned."""
+LENGTHS_KEPT = 8
+"""A block is held against the longest of so many: one whose samples were lost does not pass."""
 
-    def __init__(self, link: str, commissioned: KeyLinkParameters) -> None:
+HALVES_KEPT = 64
+"""Raw blocks that wait for the other half of their verdict."""
+
+COMPARED = (QBER_Z, QBER_X, DECOY_RATIO, VACUUM_YIELD)
+"""The instruments that need what both ends compare."""
+
+
+class LinkWatch:
+    """Watch one link, known as it was commissioned; what is known of blocks goes on from a watch `before`."""
+
+    def __init__(self, link: str, commissioned: KeyLinkParameters, before: "LinkWatch | None" = None) -> None:
         self.link = link
-        self.suspicion: Suspicion | None = None
+        self.suspicion: Suspicion | None = before.suspicion if before is not None else None
         self.light: Reading | None = None
         self.commissioned = commissioned
         self._instruments = Instruments(commissioned)
-        self._block = 0
-        self._passed = 0
-        self._pulses = 0
-        self._judged = 0
-        self._found = False
+        self._passed: int = before._passed if before is not None else 0
+        self._told: int = before._told if before is not None else 0
+        self._quiet: dict[int, None] = {}
+        self._sound: dict[int, None] = {}
+        self._lengths: deque[int] = deque(maxlen=LENGTHS_KEPT)
+        self._begin(0)
+
+    def _begin(self, block: int) -> None:
+        self._block = block
+        self._pulses = self._judged = 0
+        self._found = self._is_compared = False
         self._stretch = zero()
 
     def count(self, block: int, counts: Counts, now: int) -> bool:
@@ -42,8 +76,7 @@ class LinkWatch:
         before = (self.suspicion, self.light)
         if block != self._block:
             self._end_block()
-            self._block, self._pulses, self._judged, self._found = block, 0, 0, False
-            self._stretch = zero()
+            self._begin(block)
         self._pulses += counts.pulses
         if self._goes_on(counts):
             self._stretch = add(self._stretch, counts)
@@ -51,7 +84,30 @@ class LinkWatch:
             self._judge(now)
         else:
             self._stretch = zero()
+        self._is_compared = self._is_compared or _is_compared(counts)
         return before != (self.suspicion, self.light)
+
+    def compare(self, block: int, counts: Counts, errors: int | None, now: int) -> bool:
+        """Take in what both ends of a raw block have told each other, once; tell whether suspicion changed.
+
+        `errors` were corrected in its key, None where that is not known. Its click rates were judged before.
+        """
+        before = self.suspicion
+        if block <= self._told or not _is_compared(counts):
+            return False
+        self._told = block
+        counts = msgspec.structs.replace(counts, m=((errors or 0, 0, 0), counts.m[1]))
+        findings = self._instruments.findings(counts)
+        attack = [
+            reading
+            for reading in findings
+            if reading.instrument in COMPARED and not (errors is None and reading.instrument == QBER_Z)
+        ]
+        if attack:
+            self._suspect(block, attack, now)
+        else:
+            self._note(self._sound, block)
+        return before != self.suspicion
 
     def _goes_on(self, counts: Counts) -> bool:
         pulses = self._stretch.pulses
@@ -63,23 +119,50 @@ class LinkWatch:
     def _judge(self, now: int) -> None:
         found = self._instruments.findings(self._stretch)
         light = next((reading for reading in found if reading.instrument == CLICK_RATE), None)
-        attack = tuple(reading for reading in found if reading.instrument != CLICK_RATE)
+        attack = [reading for reading in found if reading.instrument != CLICK_RATE]
         self.light = light if light and _differs(light) else None
         if attack:
             self._found = True
-            known = self.suspicion
-            self.suspicion = Suspicion(
-                link=self.link,
-                first_block=known.first_block if known else self._passed + 1,
-                last_block=self._block,
-                raised_ps=known.raised_ps if known else now,
-                evidence=tuple(_evidence(reading) for reading in attack),
-            )
+            self._suspect(self._block, attack, now)
+
+    def _suspect(self, block: int, attack: Sequence[Reading], now: int) -> None:
+        known = self.suspicion
+        self.suspicion = Suspicion(
+            link=self.link,
+            first_block=min(known.first_block, block) if known else min(self._passed + 1, block),
+            last_block=max(known.last_block, block) if known else block,
+            raised_ps=known.raised_ps if known else now,
+            evidence=tuple(_evidence(reading) for reading in attack),
+        )
 
     def _end_block(self) -> None:
-        if self._pulses and not self._found and self._judged >= PASSED_SHARE * self._pulses:
-            self._passed = self._block
+        if not self._pulses:
+            return
+        self._lengths.append(self._pulses)
+        heard_whole = self._block == 1 or len(self._lengths) > 1
+        if heard_whole and not self._found and self._judged >= PASSED_SHARE * max(self._lengths):
+            if self._is_compared:
+                self._pass(self._block)
+            else:
+                self._note(self._quiet, self._block)
+
+    def _note(self, half: dict[int, None], block: int) -> None:
+        """Note that one half of a raw block's verdict is good: its clicks, or what both ends compared."""
+        half[block] = None
+        while len(half) > HALVES_KEPT:
+            del half[next(iter(half))]
+        if block in self._quiet and block in self._sound:
+            del self._quiet[block], self._sound[block]
+            self._pass(block)
+
+    def _pass(self, block: int) -> None:
+        self._passed = max(self._passed, block)
+        if self.suspicion is not None and block > self.suspicion.last_block:
             self.suspicion = None
+
+
+def _is_compared(counts: Counts) -> bool:
+    return any(map(any, counts.n))
 
 
 def _differs(reading: Reading) -> bool:
