@@ -27,6 +27,7 @@ from qstrata.fabric.messages.base import Message
 from qstrata.network.error_codes import CODES
 from qstrata.network.event_feed import MAX_READERS, MAX_WAITING_BYTES
 from qstrata.network.events import AnyEvent, LinkLevel, StoreLevel
+from qstrata.network.metrics import CATALOGUE_VERSION, METRICS
 from qstrata.network.schema_page import page_parts
 from qstrata.testing.rules import RULES
 
@@ -146,6 +147,18 @@ def events() -> str:
     return _page("Events", parts)
 
 
+def metrics() -> str:
+    """Return the page of metrics."""
+    rows = [(f"`{row.path}`", row.unit, f"`{row.plane}`", row.sampled, row.meaning) for row in METRICS]
+    parts = [
+        f"Version {CATALOGUE_VERSION} of the catalogue. A metric is named by where it stands in "
+        "`qstrata inspect --json`; `[]` stands for every item of a list. The version rises when a metric is "
+        "taken away or means something else, not when one is added.",
+        _table(("metric", "unit", "from", "sampled", "meaning"), rows),
+    ]
+    return _page("Metrics", parts)
+
+
 def errors() -> str:
     """Return the page of the codes of errors, a section each."""
     parts = [
@@ -168,6 +181,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "event-log.md": event_log,
     "checker.md": checker,
     "events.md": events,
+    "metrics.md": metrics,
     "errors.md": errors,
 }
 """What generates each page of `docs/reference`."""
