@@ -1,7 +1,7 @@
 """One SQLite file of sealed rows: opened with care, written in synced transactions, never trusted."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -10,24 +10,28 @@ import apsw
 from qstrata.core.errors import EnvironmentFaultError, SealedError
 from qstrata.store.sealing import TAG_BYTES, Sealer, sync_folder, tag
 
-SCHEMA = 2
+SCHEMA = 3
 _PAGE_BYTES = 4096
 _CHECKPOINT_PAGES = 1000
 _COUNT_BYTES = 8
+_TAG_BITS = 8 * TAG_BYTES
+_TAG_MASK = (1 << _TAG_BITS) - 1
+_AT_ONCE = (64, 8, 1)
 _SUMMARY = ("", "summary", "")
 _ABOUT = "CREATE TABLE about(name TEXT PRIMARY KEY, value) WITHOUT ROWID"
-# In the order in which rows come: keys that come together go together, and share a page when they do.
-_RECORD = """
-CREATE TABLE record(
-    number INTEGER PRIMARY KEY, node TEXT, kind TEXT, key TEXT, body BLOB, UNIQUE(node, kind, key)
-)"""
-_FROM_1_TO_2 = (
+# In the order in which rows come: keys that come together go together, and share a page when they do. No index
+# is on disk: from the opening, which reads every row anyway, the places of all are known.
+_RECORD = "CREATE TABLE record(number INTEGER PRIMARY KEY, node TEXT, kind TEXT, key TEXT, body BLOB)"
+_FROM_FORMER = (
     "ALTER TABLE record RENAME TO former",
     _RECORD,
     "INSERT INTO record(node, kind, key, body) SELECT node, kind, key, body FROM former",
     "DROP TABLE former",
-    "UPDATE about SET value = 2 WHERE name = 'schema'",
+    "UPDATE about SET value = 3 WHERE name = 'schema'",
 )
+# One statement for many rows: each call lets go of the interpreter and waits to have it back.
+_WRITE = {many: f"REPLACE INTO record VALUES {','.join(['(?,?,?,?,?)'] * many)}" for many in _AT_ONCE}  # noqa: S608
+_DELETE = {many: f"DELETE FROM record WHERE number IN ({','.join('?' * many)})" for many in _AT_ONCE}  # noqa: S608
 
 Place = tuple[str, str, str]
 Rows = dict[Place, bytes | None]
@@ -48,8 +52,10 @@ class SealedFile:
         self._path = path
         self._sealer = sealer
         self._journal_pages = 0
+        self._held: dict[tuple[str, str], dict[str, int]] = {}
         self._count = 0
         self._total = 0
+        self._last = 0
         with _told(path):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._database = apsw.Connection(str(path), vfs=vfs)
@@ -67,42 +73,59 @@ class SealedFile:
     def rows(self, node: str) -> Iterator[tuple[Place, bytes]]:
         """Yield place and body of a node's rows, ordered by kind and key; SealedError names a bad row."""
         with _told(self._path):
-            sql = "SELECT node, kind, key, body FROM record WHERE node = ? ORDER BY kind, key"
-            for place, sealed in self._read(sql, (node,)):
-                yield place, self._sealer.open(*place, sealed)
+            for kind in sorted(kind for other, kind in self._held if other == node):
+                for key, held in sorted(self._held[node, kind].items()):
+                    sealed = self._database.execute(
+                        "SELECT body FROM record WHERE number = ?", (held >> _TAG_BITS,)
+                    ).get
+                    yield (node, kind, key), self._sealer.open(node, kind, key, sealed)
 
     def apply(self, rows: Rows) -> None:
-        """Write or (None) delete rows in one transaction and sync it; raises apsw.Error where it fails."""
-        execute = self._database.execute
-        count, total = self._count, self._total
-        execute("BEGIN IMMEDIATE")
-        for place, body in rows.items():
-            old = execute(
-                "SELECT substr(body, -16) FROM record WHERE node = ? AND kind = ? AND key = ?",
-                place,
-            ).get
+        """Write or (None) delete rows in one transaction and sync it; raises apsw.Error where it fails.
+
+        Nothing may be asked of the file after that.
+        """
+        count, total, last = self._count, self._total, self._last
+        written: list[object] = []
+        deleted: list[int] = []
+        for (node, kind, key), body in rows.items():
+            held = self._held.get((node, kind))
+            if held is None:
+                held = self._held[node, kind] = {}
+            old = held.get(key)
             if old is not None:
+                total ^= old & _TAG_MASK
+                number = old >> _TAG_BITS
                 count -= 1
-                total ^= tag(old)
+            else:
+                number = last = last + 1
             if body is not None:
-                sealed = self._sealer.seal(*place, body)
+                sealed = self._sealer.seal(node, kind, key, body)
+                authentic = tag(sealed)
+                held[key] = number << _TAG_BITS | authentic
+                total ^= authentic
                 count += 1
-                total ^= tag(sealed)
-                if old is None:
-                    execute("INSERT INTO record(node, kind, key, body) VALUES(?, ?, ?, ?)", (*place, sealed))
-                else:
-                    execute(
-                        "UPDATE record SET body = ? WHERE node = ? AND kind = ? AND key = ?",
-                        (sealed, *place),
-                    )
+                written += (number, node, kind, key, sealed)
             elif old is not None:
-                execute("DELETE FROM record WHERE node = ? AND kind = ? AND key = ?", place)
+                del held[key]
+                deleted.append(number)
+        self._database.execute("BEGIN IMMEDIATE")
+        self._perform(_WRITE, written, 5)
+        self._perform(_DELETE, deleted, 1)
         self._summarise(count, total)
-        execute("COMMIT")
-        self._count, self._total = count, total
+        self._database.execute("COMMIT")
+        self._count, self._total, self._last = count, total, last
         if self._journal_pages >= _CHECKPOINT_PAGES:
             # SQLite's own automatic checkpoint hides a failed sync; this one raises it.
             self._database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def _perform(self, statements: dict[int, str], bindings: Sequence[object], columns: int) -> None:
+        at = 0
+        for many in _AT_ONCE:
+            length = many * columns
+            while len(bindings) - at >= length:
+                self._database.execute(statements[many], bindings[at : at + length])
+                at += length
 
     def close(self) -> None:
         """Move the journal into the file and release it."""
@@ -156,28 +179,32 @@ class SealedFile:
                 "use a newer qstrata"
             )
         self._count, self._total = self._summary()
-        if schema == 1:
+        if schema < SCHEMA:
             with self._database:
-                self._database.execute(";".join(_FROM_1_TO_2))
+                self._database.execute(";".join(_FROM_FORMER))
         if (finding := self._database.pragma("integrity_check")) != "ok":
             raise EnvironmentFaultError(_damaged(self._path, str(finding)))
         count = total = 0
-        for place, sealed in self._read("SELECT node, kind, key, body FROM record", ()):
-            self._sealer.open(*place, sealed)
+        for number, (node, kind, key), sealed in self._read():
+            self._sealer.open(node, kind, key, sealed)
+            authentic = tag(sealed)
+            self._held.setdefault((node, kind), {})[key] = number << _TAG_BITS | authentic
             count += 1
-            total ^= tag(sealed)
-        if (count, total) != (self._count, self._total):
+            total ^= authentic
+            self._last = max(self._last, number)
+        known = sum(map(len, self._held.values()))
+        if (count, total) != (self._count, self._total) or known != count:
             raise SealedError(
                 f"the rows of the store {self._path} are not those last written ({count} found, "
                 f"{self._count} expected): bring the file back from a backup"
             )
 
-    def _read(self, sql: str, bindings: tuple[str, ...]) -> Iterator[tuple[Place, bytes]]:
-        for node, kind, key, sealed in self._database.execute(sql, bindings):
-            texts = all(isinstance(text, str) for text in (node, kind, key))
-            if not texts or not isinstance(sealed, bytes):
+    def _read(self) -> Iterator[tuple[int, Place, bytes]]:
+        for number, *place, sealed in self._database.execute("SELECT * FROM record"):
+            node, kind, key = place
+            if not all(isinstance(text, str) for text in place) or not isinstance(sealed, bytes):
                 raise SealedError(_damaged(self._path, f"row {kind}/{key} of node {node} has another form"))
-            yield (node, kind, key), sealed
+            yield number, (node, kind, key), sealed
 
     def _about(self, name: str) -> object:
         return self._database.execute("SELECT value FROM about WHERE name = ?", (name,)).get

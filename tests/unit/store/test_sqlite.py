@@ -101,6 +101,7 @@ def test_swapped_rows_are_named(opened: Opened, path: Path):
         "UPDATE record SET body = 'text' WHERE node = 'a' AND key = 's3'",
         "UPDATE record SET body = x'00' WHERE node = 'a' AND key = 's3'",
         "INSERT INTO record SELECT NULL, 'c', kind, key, body FROM record WHERE node = 'a' AND key = 's3'",
+        "INSERT INTO record SELECT NULL, node, kind, key, body FROM record WHERE node = 'a' AND key = 's3'",
         "DELETE FROM about WHERE name = 'summary'",
         "UPDATE about SET value = 7 WHERE name = 'summary'",
     ],
@@ -127,21 +128,24 @@ def test_a_row_put_back_to_an_older_state_is_detected(opened: Opened, path: Path
 
 def test_a_newer_format_is_refused_with_the_cure(opened: Opened, path: Path):
     fill(opened)
-    tamper(path, "UPDATE about SET value = 3 WHERE name = 'schema'")
-    with pytest.raises(EnvironmentFaultError, match=r"has format 3, .* knows 2: use a newer qstrata"):
+    tamper(path, "UPDATE about SET value = 4 WHERE name = 'schema'")
+    with pytest.raises(EnvironmentFaultError, match=r"has format 4, .* knows 3: use a newer qstrata"):
         opened()
 
 
-def test_a_store_of_the_first_format_is_taken_over(opened: Opened, path: Path):
+FIRST = "node TEXT, kind TEXT, key TEXT, body BLOB, PRIMARY KEY(node, kind, key)) WITHOUT ROWID"
+SECOND = "number INTEGER PRIMARY KEY, node TEXT, kind TEXT, key TEXT, body BLOB, UNIQUE(node, kind, key))"
+
+
+@pytest.mark.parametrize(("schema", "columns"), [(1, FIRST), (2, SECOND)])
+def test_a_store_of_a_former_format_is_taken_over(opened: Opened, path: Path, schema: int, columns: str):
     fill(opened)
     tamper(
         path,
-        "ALTER TABLE record RENAME TO present;"
-        "CREATE TABLE record(node TEXT, kind TEXT, key TEXT, body BLOB, PRIMARY KEY(node, kind, key))"
-        " WITHOUT ROWID;"
-        "INSERT INTO record SELECT node, kind, key, body FROM present;"
+        f"ALTER TABLE record RENAME TO present; CREATE TABLE record({columns};"
+        "INSERT INTO record(node, kind, key, body) SELECT node, kind, key, body FROM present;"
         "DROP TABLE present;"
-        "UPDATE about SET value = 1 WHERE name = 'schema'",
+        f"UPDATE about SET value = {schema} WHERE name = 'schema'",
     )
     store = opened()
     store.commit("a", (mark("s3", 1), Drop(SessionMark.kind, "s1")), lambda: None)
