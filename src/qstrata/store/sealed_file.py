@@ -19,8 +19,8 @@ _TAG_MASK = (1 << _TAG_BITS) - 1
 _AT_ONCE = (64, 8, 1)
 _SUMMARY = ("", "summary", "")
 _ABOUT = "CREATE TABLE about(name TEXT PRIMARY KEY, value) WITHOUT ROWID"
-# In the order in which rows come: keys that come together go together, and share a page when they do. No index
-# is on disk: from the opening, which reads every row anyway, the places of all are known.
+# In the order in which rows come: keys that come together go together, and share a page when they do. No
+# index is on disk: from the opening, which reads every row anyway, the places of all are known.
 _RECORD = "CREATE TABLE record(number INTEGER PRIMARY KEY, node TEXT, kind TEXT, key TEXT, body BLOB)"
 _FROM_FORMER = (
     "ALTER TABLE record RENAME TO former",
