@@ -170,3 +170,49 @@ def test_what_no_running_network_can_change_is_refused_in_python_too(net: Networ
 def _answers(host: str, port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((host, port)) == 0
+
+
+def free_ports(number: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def test_kmes_change_names_and_ports_among_each_other(lab: Lab) -> None:
+    nodes = ("quintin", "quijote", "quevedo", "aquiles")
+    ports = free_ports(len(nodes))
+    numbers = iter(ports)
+    text = re.sub("port: 0", lambda _: f"port: {next(numbers)}", lab.file.read_text(encoding="utf-8"))
+    lab.file.write_text(text, encoding="utf-8")
+    lab.run("up", str(lab.file), "--detach", "--wait-for-keys", "--initial-key-bits", "200000")
+
+    swapped = text.replace(str(ports[0]), "FIRST").replace(str(ports[3]), str(ports[0]))
+    swapped = swapped.replace("FIRST", str(ports[3])).replace("quevedo", "quixote")
+    lab.file.write_text(swapped, encoding="utf-8")
+    lab.run("apply", str(lab.file))
+    assert lab.run("apply", str(lab.file)).startswith("nothing to do")
+
+    seen = msgspec.json.decode(lab.run("inspect", "--json"), type=NetworkView)
+    assert {node.name: int(node.url.rpartition(":")[2]) for node in seen.nodes} == {
+        "quintin": ports[3],
+        "quijote": ports[1],
+        "quixote": ports[2],
+        "aquiles": ports[0],
+    }
+    for sae in ("quintin", "quixote"):
+        wait_for_a_key(lab, sae)
+        status = json.loads(lab.run("keys", "status", "--from", sae, "--to", "aquiles", "--json"))
+        assert status["source_KME_ID"].endswith(sae)
+
+
+def test_a_link_whose_engine_does_not_run_here_is_refused_and_changes_nothing(lab: Lab) -> None:
+    lab.environ["QSTRATA_ENGINES"] = str(lab.file.with_name("none"))
+    lab.run("up", str(lab.file), "--detach")
+    slow = "engine: sequence\n    parameters: {pulse-rate-hz: 1.0e+6}\n    length-km:"
+    other = lab.file.with_name("other.yaml")
+    other.write_text(lab.file.read_text(encoding="utf-8").replace("length-km:", slow, 1), encoding="utf-8")
+    assert "QS-301" in said(lab, "up", str(other), "--state-dir", str(lab.file.with_name("x")), code=3)
+    assert "SeQUeNCe does not run" in said(lab, "apply", str(other), code=3)
+    assert lab.run("apply", str(lab.file)).startswith("nothing to do")

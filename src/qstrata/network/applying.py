@@ -57,8 +57,9 @@ class Applying:
     async def apply(self, given: Description, *, dry_run: bool = False) -> AppliedView:
         """Change the network so that it runs as a description says, and return the plan of that.
 
-        Raises InputError for what no running network can change, EnvironmentFaultError for certificates and
-        ports that cannot be had, or while another change is under way; nothing has changed then.
+        Raises InputError for what no running network can change and for links that are too fast for what runs
+        them, EnvironmentFaultError for certificates, engines and ports that cannot be had, or while another
+        change is under way; nothing has changed then.
         """
         if self._busy.locked():
             raise EnvironmentFaultError(
@@ -77,6 +78,7 @@ class Applying:
     async def _change(self, wanted: Description) -> None:
         network = self._network
         before, after = network.assembly.plan, make_plan(wanted)
+        await asyncio.to_thread(network.refuse_slow, wanted)
         pki = await asyncio.to_thread(network.make_pki, wanted)
         rows = await asyncio.to_thread(self._rows, sites_to_read(before, after))
         ports = {site.site: site.port for site in before.sites}

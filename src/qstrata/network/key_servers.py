@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from qstrata.core.errors import PortInUseError
 from qstrata.interfaces.etsi014.handler import Etsi014Handler
@@ -55,17 +55,19 @@ class KeyServers:
     async def begin(
         self, sites: Iterable[tuple[str, int, Etsi014Handler]], description: Description, pki: PkiPaths
     ) -> Begun:
-        """Listen for these sites, each at its port, all or none.
+        """Listen for these sites, each at its port, all or none; also where one that goes or moves listens.
 
         Raises EnvironmentFaultError for a port that cannot be had, or a certificate that is not there.
         """
         begun: Begun = {}
+        wanted = tuple(sites)
+        leaving = self._leaving(description, [site for site, _, _ in wanted])
         try:
-            for site, port, handler in sites:
+            for site, port, handler in wanted:
                 logged = LoggedHandler(handler, self._flush) if self._flush is not None else handler
                 tls = tls_of(site, description, pki)
                 server = Etsi014Server(logged, self._submit, tls, self._identify, is_behind=self._is_behind)
-                begun[site] = (server, await self._listen(server, site, port))
+                begun[site] = (server, await self._listen(server, site, port, leaving.get(port)))
         except BaseException:
             await asyncio.gather(*(server.stop(0.0) for server, _ in begun.values()))
             raise
@@ -104,9 +106,14 @@ class KeyServers:
     def _identify(self, connection: ssl.SSLObject) -> str:
         return peer_identity(connection, common_names=self.description.common_names)
 
-    async def _listen(self, server: Etsi014Server, site: str, port: int) -> int:
+    def _leaving(self, description: Description, moved: Collection[str]) -> dict[int, Etsi014Server]:
+        """Return the servers by port whose nodes are not in a description, or are to listen elsewhere."""
+        stay = {node.name for node in description.nodes}.difference(moved)
+        return {at.port: self._servers[at.node] for at in self.ports if at.node not in stay}
+
+    async def _listen(self, server: Etsi014Server, site: str, port: int, former: Etsi014Server | None) -> int:
         try:
-            return await server.start(self._host, port)
+            return await server.start(self._host, port, former)
         except PortInUseError as fault:
             raise named(fault, site, self._host, self._paths) from None
 

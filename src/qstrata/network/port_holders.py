@@ -16,13 +16,21 @@ def holders(port: int) -> list[tuple[int, str]]:
     found = []
     for entry in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)) if inodes else []:
         try:
-            held = any(os.readlink(link) in inodes for link in (entry / "fd").iterdir())
+            held = any(_target(link) in inodes for link in (entry / "fd").iterdir())
             name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip() if held else ""
         except OSError:
             continue
         if held:
             found.append((int(entry.name), name))
     return found
+
+
+def _target(link: Path) -> str:
+    """Return what a descriptor is; empty where it has been closed meanwhile."""
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
 
 
 def _listeners(port: int) -> Iterator[str]:

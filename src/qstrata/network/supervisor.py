@@ -120,6 +120,11 @@ class RunningNetwork:
         hosts = (*self.host_names, *certified(self.host))
         return _make_pki(description, self.paths, self._certificates, hosts)
 
+    def refuse_slow(self, wanted: Description) -> None:
+        """Refuse new or changed links that their engines cannot keep up with; raises as `EngineRoom`."""
+        if any(link not in self.description.links for link in wanted.links):
+            self._engines.refuse_slow(wanted)
+
     def adopted(self, description: Description, pki: PkiPaths) -> None:
         """Take note that the network runs as another description."""
         self.description = description

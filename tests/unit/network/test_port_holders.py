@@ -23,6 +23,15 @@ def test_the_process_that_listens_is_named_and_the_cure(tmp_path: Path) -> None:
     assert "end that, or give `alder` another port" in said
 
 
+def test_a_process_is_named_though_descriptors_of_it_close_meanwhile(tmp_path: Path) -> None:
+    # This process lists its own descriptors, and so one that is gone when it is read.
+    low = [os.open(os.devnull, os.O_RDONLY) for _ in range(3)]
+    with socket.create_server((HOST, 0)) as taken:
+        for descriptor in low:
+            os.close(descriptor)
+        assert [pid for pid, _ in holders(taken.getsockname()[1])] == [os.getpid()]
+
+
 def test_a_network_that_listens_is_named_with_the_command_that_ends_it(tmp_path: Path) -> None:
     other = StatePaths(tmp_path / "other")
     prepare(other)

@@ -34,11 +34,22 @@ class Listener:
         self._sockets: list[socket.socket] = []
         self._under_way: dict[asyncio.Task[None], tuple[socket.socket, float]] = {}
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port; raises OSError."""
+    async def start(self, host: str, port: int, former: "Listener | None" = None) -> int:
+        """Listen, and return the port: that of `former` if one is given, which ends soon; raises OSError."""
         loop = asyncio.get_running_loop()
+        if former is not None:
+            self._sockets = [opened.dup() for opened in former._sockets]
+        else:
+            await self._bind(host, port)
+        self._accepting = [loop.create_task(self._accept(opened)) for opened in self._sockets]
+        taken: int = self._sockets[0].getsockname()[1]
+        return taken
+
+    async def _bind(self, host: str, port: int) -> None:
         # asyncio resolves the address and binds; what comes is accepted here.
-        bound = await loop.create_server(asyncio.Protocol, host, port, start_serving=False)
+        bound = await asyncio.get_running_loop().create_server(
+            asyncio.Protocol, host, port, start_serving=False
+        )
         try:
             self._sockets = [opened.dup() for opened in bound.sockets]
             for opened in self._sockets:
@@ -49,9 +60,6 @@ class Listener:
             raise
         finally:
             bound.close()
-        self._accepting = [loop.create_task(self._accept(opened)) for opened in self._sockets]
-        taken: int = self._sockets[0].getsockname()[1]
-        return taken
 
     async def stop(self) -> None:
         """Take no new connection, and end handshakes under way; harmless twice."""

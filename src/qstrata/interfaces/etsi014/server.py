@@ -78,12 +78,15 @@ class Etsi014Server:
         """Return the last connections that were ended because they met a bound."""
         return tuple(self._gate.cuts)
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port; 0 takes any free one. Raises EnvironmentFaultError."""
+    async def start(self, host: str, port: int, former: "Etsi014Server | None" = None) -> int:
+        """Listen, and return the port; 0 takes any free one. Raises EnvironmentFaultError.
+
+        At the port of `former`, a server that is to end, both listen until it does.
+        """
         server = _Web(self._serve, self._gate)
         listener = Listener(server, self._gate, self._tls)
         try:
-            bound = await listener.start(host, port)
+            bound = await listener.start(host, port, former._listener if former is not None else None)
         except OSError as error:
             raise _cannot_listen(host, port, error) from error
         self._web, self._listener = server, listener
