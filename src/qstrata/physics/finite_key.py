@@ -84,10 +84,11 @@ def secret_length_bits(
 
     As `key_length_bits`, with the parities and the hash that the ends told in place of the expected
     leakage and of the term of eps_cor: a hash of more than log2(2/eps_cor) bits keeps eps_cor. The errors
-    of the key basis are not read. From 0 to the size of the raw key.
+    of the key basis are read with one decoy alone, which bounds vacuum clicks by them: counts that do not
+    have them yet give more than can be proved then. From 0 to the size of the raw key.
     """
     bounds = _bounds(counts, parameters, finite=True)
-    security_bits = 6.0 * math.log2(FAILURE_TERMS / parameters.eps_sec)
+    security_bits = 6.0 * math.log2(_terms(parameters) / parameters.eps_sec)
     unknown_bits = bounds.secret_bits + bounds.leakage
     return max(0, math.floor(unknown_bits - disclosed_bits - security_bits))
 

@@ -5,7 +5,7 @@ import pytest
 
 from qstrata.physics import decoy_bb84 as bb84
 from qstrata.physics.counts import Counts, expected_counts
-from qstrata.physics.finite_key import asymptotic_length_rate, key_length_bits
+from qstrata.physics.finite_key import asymptotic_length_rate, key_length_bits, secret_length_bits
 from qstrata.physics.profiles import profile
 
 LINK = msgspec.structs.replace(
@@ -112,3 +112,12 @@ def test_one_decoy_gives_more_key_than_two_from_the_same_short_block():
                 lengths.append(key_length_bits(expected_counts(link, pulses), link).length_bits / pulses)
         best[name] = max(lengths)
     assert best["one"] > best["two"]
+
+
+def test_secret_length_of_what_was_really_told_is_that_of_the_paper():
+    counts = expected_counts(LINK, 1e10)
+    told = key_length_bits(counts, LINK)
+    # log2(2/eps_cor) = 50.83 bits of hash.
+    assert told.length_bits > 0
+    length = secret_length_bits(counts, LINK, told.leakage_bits + 51)
+    assert length == pytest.approx(told.length_bits, abs=1)

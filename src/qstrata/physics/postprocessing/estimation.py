@@ -3,26 +3,30 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from qstrata.core.errors import InputError
 from qstrata.physics.counts import Counts, Triple
 from qstrata.physics.postprocessing.sifting import Bits, Sifted
 
 
 def block_counts(
-    sent: Triple, intensities: Bits, sifted: Sifted, test_errors: Bits, key_errors: Bits | None = None
+    sent: Triple, intensities: Bits, sifted: Sifted, test_errors: Bits, key_errors: Triple = (0, 0, 0)
 ) -> Counts:
     """Return the counts of a block.
 
-    `sent` pulses per intensity, `intensities` of all clicks; `test_errors` and `key_errors` are 1 where the
-    bits of both ends differed, one entry per sifted click. The errors of the key are known once they are
-    corrected, and only to the end that corrected them; they are 0 until then and never enter a bound.
+    `sent` pulses per intensity, `intensities` of all clicks; `test_errors` is 1 where the bits of both ends
+    differed, one entry per test click. `key_errors` per intensity are known once the key is corrected, and
+    told by the end that corrected them: with one decoy they bound the vacuum clicks. Raises InputError
+    where they are more than the key has bits, or fewer than none.
     """
     test = intensities[sifted.test]
     key = intensities[sifted.key]
-    wrong_key = key[:0] if key_errors is None else key[key_errors != 0]
+    bits = _per_intensity(key)
+    if not all(0 <= wrong <= some for wrong, some in zip(key_errors, bits, strict=True)):
+        raise InputError(f"{key_errors} errors in a key of {bits} bits: give up the block")
     return Counts(
         sent=sent,
-        n=(_per_intensity(key), _per_intensity(test)),
-        m=(_per_intensity(wrong_key), _per_intensity(test[test_errors != 0])),
+        n=(bits, _per_intensity(test)),
+        m=(key_errors, _per_intensity(test[test_errors != 0])),
         detections=len(intensities),
     )
 

@@ -44,7 +44,7 @@ def test_ends_that_tell_of_different_numbers_of_clicks_are_refused():
 
 def test_counts_of_a_block_are_counted_per_basis_and_intensity():
     sifted = sift(bits(0, 0, 1, 1, 0), bits(0, 1, 1, 1, 0))
-    counts = block_counts((9, 8, 7), bits(0, 1, 2, 1, 0), sifted, bits(1, 0), bits(0, 1))
+    counts = block_counts((9, 8, 7), bits(0, 1, 2, 1, 0), sifted, bits(1, 0), (1, 0, 0))
     assert counts == Counts(sent=(9, 8, 7), n=((2, 0, 0), (0, 1, 1)), m=((1, 0, 0), (0, 0, 1)), detections=5)
 
 
@@ -87,6 +87,13 @@ def test_secret_length_counts_what_was_really_told():
     assert secret_length_bits(COUNTS, LINK, 10**9) == 0
 
 
-def test_secret_length_does_not_read_the_errors_of_the_key():
+def test_errors_that_the_key_cannot_have_are_refused():
+    sifted = sift(bits(0, 0, 1), bits(0, 0, 1))
+    for errors in ((3, 0, 0), (0, 1, 0), (-1, 0, 0)):
+        with pytest.raises(InputError, match="give up the block"):
+            block_counts((9, 8, 7), bits(0, 0, 1), sifted, bits(0), errors)
+
+
+def test_secret_length_with_two_decoys_does_not_read_the_errors_of_the_key():
     unknown = msgspec.structs.replace(COUNTS, m=((0, 0, 0), COUNTS.m[1]))
     assert secret_length_bits(unknown, LINK, 10**6) == secret_length_bits(COUNTS, LINK, 10**6)

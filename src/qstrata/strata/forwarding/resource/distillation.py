@@ -191,7 +191,9 @@ class TransmitterBlock(_End):
         """Answer what was detected with what was sent then."""
         if self.detected is None or self._tellers:
             return self._last
-        clicks = self.detected.clicks
+        clicks = records.clicks
+        if clicks != self.detected.clicks:
+            raise InputError(f"{self.detected.clicks} clicks at {clicks} positions: give up the block")
         bases = unpack_bits(records.bases, clicks)
         bits = unpack_bits(records.bits.take(), clicks)
         self._test = self._sift(bases, unpack_bits(self.detected.bases, clicks), bits)
@@ -226,7 +228,7 @@ class TransmitterBlock(_End):
         if self.counts is not None or self._sifted is None:
             return self._last
         test_errors = unpack_bits(message.test_bits, len(self._test)) ^ self._test
-        self.counts = block_counts(self._sent, self._intensities, self._sifted, test_errors)
+        self.counts = block_counts(self._sent, self._intensities, self._sifted, test_errors, message.errors)
         self._errors = message.errors
         self._enter_corrected(message)
         if hash_of(self._key, message.point) != message.hash:
@@ -330,10 +332,12 @@ class ReceiverBlock(_End):
 
     def _tell_corrected(self) -> Step:
         assert self._sifted is not None
+        assert self.counts is not None
         corrected = np.concatenate([finder.bits for finder in self._finders])
         wrong = self._intensities[self._sifted.key][corrected != self._key]
         signal, weak, vacuum = np.bincount(wrong, minlength=3).tolist()
         self._errors = signal, weak, vacuum
+        self.counts = msgspec.structs.replace(self.counts, m=(self._errors, self.counts.m[1]))
         self._key = corrected
         self._told_bits = sum(finder.asked_bits for finder in self._finders)
         point = self._random.bytes(POINT_BYTES)
