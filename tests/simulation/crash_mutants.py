@@ -177,7 +177,7 @@ def _keep_after_dec(original: Any, self: Any, mine: Any, keys: Any, verb: str, *
     effects = original(self, mine, keys, verb, *args)
     for key in saved if verb == "dec" else ():
         mine.keys[key.key_id] = key
-        mine.from_peer.setdefault(key.sequence, []).append(key.key_id)
+        mine.from_peer.setdefault(key.sequence, {})[key.key_id] = None
     return effects  # type: ignore[no-any-return]
 
 

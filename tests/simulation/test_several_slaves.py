@@ -104,12 +104,12 @@ def _do_not_wait(original: Any, self: Any, transfer: Any, now: int) -> Any:
     return original(self, transfer, now)
 
 
-def _finish_once_more(original: Any, self: Any, key: Any, state: Any, delivered_to: Any) -> Any:
-    saved = None if key.own else msgspec.structs.replace(key, bits=type(key.bits)(key.bits.reveal()))
-    changes = original(self, key, state, delivered_to)
-    if saved is not None:
-        self.keys[key.key_id] = saved
-        self.from_peer.setdefault(key.sequence, []).append(key.key_id)
+def _finish_once_more(original: Any, self: Any, keys: Any, state: Any, sae: str = "") -> Any:
+    saved = [msgspec.structs.replace(key, bits=key.bits.copy()) for key in keys if not key.own]
+    changes = original(self, keys, state, sae)
+    for key in saved:
+        self.keys[key.key_id] = key
+        self.from_peer.setdefault(key.sequence, {})[key.key_id] = None
     return changes
 
 

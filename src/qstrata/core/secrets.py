@@ -35,6 +35,10 @@ class KeyMaterial:
         """
         return bytes(self._held()[start:end])
 
+    def copy(self) -> "KeyMaterial":
+        """Return key material of its own with the same bytes."""
+        return KeyMaterial(self._held())
+
     def take(self) -> bytes:
         """Return the bytes and empty this object; a second call raises InternalError."""
         data = bytes(self._held())

@@ -32,18 +32,19 @@ def secret_fields(kind: type) -> tuple[str, ...]:
 
 def own_copy(value: T) -> T:
     """Copy the key material in a value, so that its receiver may take it without emptying the sender's."""
-    copied: Any = value
-    if isinstance(value, KeyMaterial):
-        copied = KeyMaterial(value.reveal())
-    elif isinstance(value, tuple):
-        copied = tuple(own_copy(item) for item in value)
-    elif isinstance(value, msgspec.Struct):
-        fields = secret_fields(type(value))
-        if fields:
-            copied = msgspec.structs.replace(
-                value, **{name: own_copy(getattr(value, name)) for name in fields}
-            )
-    return typing.cast("T", copied)
+    return typing.cast("T", _copied(value))
+
+
+def _copied(value: Any) -> Any:
+    kind: Any = type(value)
+    if kind is KeyMaterial:
+        return value.copy()
+    if kind is tuple:
+        return tuple(map(_copied, value))
+    fields = secret_fields(kind)
+    if not fields:
+        return value
+    return msgspec.structs.replace(value, **{name: _copied(getattr(value, name)) for name in fields})
 
 
 class LeakScanner:

@@ -6,7 +6,8 @@ import pytest
 
 from qstrata.core.secrets import KeyMaterial
 from qstrata.store.records import BatchState, KeyRecord, KeyState, SessionRecord
-from qstrata.strata.service.resource.session import Session, tally
+from qstrata.strata.service.resource.session import Session
+from qstrata.strata.service.resource.tally import tally
 
 STEPS = 400
 
@@ -57,7 +58,8 @@ def step(session: Session, draws: random.Random, serial: int) -> None:
         for key in keys(session, draws.randrange(5), serial, own=False):
             session.add(key)
     elif act == "end" and held:
-        session.finish(draws.choice(held), draws.choice((KeyState.DELIVERED, KeyState.EXPIRED)), ())
+        gone = draws.sample(held, draws.randint(1, len(held)))
+        session.finish(gone, draws.choice((KeyState.DELIVERED, KeyState.EXPIRED)))
     elif act == "half" and session.is_local and untouched:
         session.hand_out_in_part(draws.choice(untouched), "a")
 

@@ -167,6 +167,7 @@ class Delivery:
         """
         changes: list[Put | Drop] = [*before]
         delivered: list[DeliveredKey] = []
+        ended: dict[str, list[KeyRecord]] = {}
         for key in keys:
             holder = self._store.sessions[key.session]
             if holder.is_local and not key.delivered_to:
@@ -174,14 +175,15 @@ class Delivery:
                 changes += holder.hand_out_in_part(key, sae)
             else:
                 delivered.append(DeliveredKey(key.key_id, _own(key)))
-                changes += holder.finish(key, KeyState.DELIVERED, (*key.delivered_to, sae))
+                ended.setdefault(key.session, []).append(key)
+        for name, gone in ended.items():
+            changes += self._store.sessions[name].finish(gone, KeyState.DELIVERED, sae)
         answer = Send(self._store.port.bind(sender), KeysDelivered(request, tuple(delivered)))
         notes = [Note(Answered(self._store.site, sae, verb, key.key_id)) for key in keys]
         last_ps = min(key.valid_until_ps for key in keys)
         for holder, copies in others:
             last_ps = min(last_ps, holder.record.valid_until_ps)
-            for key in copies:
-                changes += _marked(holder, key, sae)
+            changes += _marked(holder, copies, sae)
             changes += self._store.prune(holder)
 
         def durable(now: int) -> Effects:
@@ -306,18 +308,18 @@ def expected_ps(session: Session, missing: int, figures: KmeFigures, now: int) -
 
 
 def _copy(key: KeyRecord) -> KeyMaterial:
-    return KeyMaterial(key.bits.reveal() if key.bits is not None else b"")
+    return key.bits.copy() if key.bits is not None else KeyMaterial(b"")
 
 
 def _own(key: KeyRecord) -> KeyMaterial:
     return key.bits if key.bits is not None else KeyMaterial(b"")
 
 
-def _marked(session: Session, key: KeyRecord, sae: str) -> list[Put | Drop]:
-    """Mark a copy as given to the master: wholly, but where the slave fetches it at this KME."""
+def _marked(session: Session, copies: Sequence[KeyRecord], sae: str) -> list[Put | Drop]:
+    """Mark copies as given to the master: wholly, but where the slave fetches them at this KME."""
     if session.is_local:
-        return session.hand_out_in_part(key, sae)
-    return session.discard(key, KeyState.DELIVERED, (sae,))
+        return [change for key in copies for change in session.hand_out_in_part(key, sae)]
+    return session.discard(copies, KeyState.DELIVERED, sae)
 
 
 def _may_fetch(session: Session, key: KeyRecord, sae: str) -> bool:

@@ -38,7 +38,8 @@ from qstrata.strata.service.resource.keystore import KeyStore, KmeFigures, commi
 from qstrata.strata.service.resource.negotiation import Negotiation
 from qstrata.strata.service.resource.quarantine import Quarantine
 from qstrata.strata.service.resource.refill import Refill
-from qstrata.strata.service.resource.session import Credit, Session, Tally, tally
+from qstrata.strata.service.resource.session import Credit, Session
+from qstrata.strata.service.resource.tally import Tally, tally
 
 TRACED_MAX = 100
 ACCOUNT_PERIODS = 60

@@ -131,12 +131,14 @@ class Refill:
 
     def _must_wait(self, session: Session, now: int) -> bool:
         """Say whether nothing new may start: batches go in the order of their numbers, few at a time."""
-        if now < session.rests_until_ps or any(t.session is session for t in self._refused.values()):
+        if now < session.rests_until_ps:
+            return True
+        if self._refused and any(t.session is session for t in self._refused.values()):
             return True
         return self._under_way(session) >= (1 if session.rest_ps else self._store.figures.transfers_max)
 
     def _under_way(self, session: Session) -> int:
-        return sum(t.session is session for t in self._transfers.values())
+        return sum(t.session is session for t in self._transfers.values()) if self._transfers else 0
 
     def draw(self, session: Session, number: int, size_bits: int) -> list[KeyRecord]:
         """Draw keys with their ids; they belong to the session's next batch."""

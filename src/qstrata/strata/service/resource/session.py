@@ -66,7 +66,7 @@ class Session:
         self.live: dict[int, int] = {}
         self.void: dict[int, None] = {}
         self.suspect: set[int] = set()
-        self.from_peer: dict[int, list[str]] = {}
+        self.from_peer: dict[int, dict[str, None]] = {}
         self.credit: Credit | None = None
         self.refill = "" if self.is_local else NO_PATH_YET
         self.keys: dict[str, KeyRecord] = {}
@@ -168,7 +168,7 @@ class Session:
         self._halves += key.state == KeyState.DELIVERED_IN_PART
         if not key.own:
             self._from_peer += 1
-            self.from_peer.setdefault(key.sequence, []).append(key.key_id)
+            self.from_peer.setdefault(key.sequence, {})[key.key_id] = None
 
     def _end(self, key: KeyRecord) -> None:
         self.ended[key.key_id] = key
@@ -227,12 +227,9 @@ class Session:
         void = msgspec.structs.replace(batch, state=BatchState.VOID)
         self.batches[sequence] = void
         self.void[sequence] = None
-        changes: list[Put | Drop] = [Put(void)]
-        for key_id in batch.key_ids:
-            key = self.keys.get(key_id)
-            if key is not None and key.state == KeyState.POOLED:
-                changes += self.discard(key, KeyState.DESTROYED, ())
-        return changes
+        keys = [self.keys[key_id] for key_id in batch.key_ids if key_id in self.keys]
+        pooled = [key for key in keys if key.state == KeyState.POOLED]
+        return [Put(void), *self.discard(pooled, KeyState.DESTROYED)]
 
     def forget_void(self, sequences: Sequence[int]) -> list[Put | Drop]:
         """Forget void batches that the far KME has durably destroyed."""
@@ -246,46 +243,58 @@ class Session:
 
     def destroy_from_peer(self, sequences: Sequence[int]) -> list[Put | Drop]:
         """Destroy keys of the peer's batches that the peer has destroyed."""
+        gone = [self.keys[key_id] for sequence in sequences for key_id in self.from_peer.get(sequence, ())]
+        return self.discard(gone, KeyState.DESTROYED)
+
+    def finish(self, keys: Sequence[KeyRecord], state: KeyState, sae: str = "") -> list[Put | Drop]:
+        """Bring keys to an end state, as given to `sae` too where one is named; returns the rows to commit.
+
+        Their bits are the caller's.
+        """
         changes: list[Put | Drop] = []
-        for sequence in sequences:
-            for key_id in self.from_peer.get(sequence, ())[:]:
-                changes += self.discard(self.keys[key_id], KeyState.DESTROYED, ())
+        fewer: dict[int, int] = {}
+        bits = 0
+        for key in keys:
+            key_id, sequence = key.key_id, key.sequence
+            given = (*key.delivered_to, sae) if sae else key.delivered_to
+            ended = msgspec.structs.replace(key, state=state, bits=None, delivered_to=given)
+            del self.keys[key_id]
+            self.ended[key_id] = ended
+            bits += key.size_bits
+            changes.append(Put(ended))
+            if key.state is KeyState.DELIVERED_IN_PART:
+                self._halves -= 1
+            if key.own:
+                fewer[sequence] = fewer.get(sequence, 0) + 1
+            else:
+                self._from_peer -= 1
+                mine = self.from_peer[sequence]
+                del mine[key_id]
+                if not mine:
+                    del self.from_peer[sequence]
+        self.ended_keys[state] += len(keys)
+        self.ended_bits[state] += bits
+        for sequence, number in fewer.items():
+            changes += self._fewer(sequence, number)
         return changes
 
-    def finish(self, key: KeyRecord, state: KeyState, delivered_to: tuple[str, ...]) -> list[Put | Drop]:
-        """Bring a key to an end state: its bits are the caller's; returns the rows to commit."""
-        ended = msgspec.structs.replace(key, state=state, bits=None, delivered_to=delivered_to)
-        del self.keys[key.key_id]
-        self._halves -= key.state == KeyState.DELIVERED_IN_PART
-        self._end(ended)
-        changes: list[Put | Drop] = [Put(ended)]
-        if key.own:
-            changes += self._one_less(key.sequence)
-        else:
-            self._from_peer -= 1
-            mine = self.from_peer[key.sequence]
-            mine.remove(key.key_id)
-            if not mine:
-                del self.from_peer[key.sequence]
-        return changes
-
-    def discard(self, key: KeyRecord, state: KeyState, delivered_to: tuple[str, ...]) -> list[Put | Drop]:
-        """Bring a key to an end state whose bits nobody needs: they are `spent`, to be wiped."""
-        if key.bits is not None:
-            self.spent.append(key.bits)
-        return self.finish(key, state, delivered_to)
+    def discard(self, keys: Sequence[KeyRecord], state: KeyState, sae: str = "") -> list[Put | Drop]:
+        """Bring keys to an end state whose bits nobody needs: they are `spent`, to be wiped."""
+        self.spent += [key.bits for key in keys if key.bits is not None]
+        return self.finish(keys, state, sae)
 
     def quarantine(self, batches: Collection[tuple[bool, int]]) -> list[Put | Drop]:
         """Set live keys aside whose batches are named as (own, sequence).
 
         Own batches that are on their way will not become ready: they are `suspect`.
         """
-        changes: list[Put | Drop] = []
+        aside: list[KeyRecord] = []
         for key in [key for key in self.keys.values() if (key.own, key.sequence) in batches]:
             if key.own and self.batches[key.sequence].state == BatchState.RESERVED:
                 self.suspect.add(key.sequence)
             else:
-                changes += self.discard(key, KeyState.QUARANTINED, key.delivered_to)
+                aside.append(key)
+        changes = self.discard(aside, KeyState.QUARANTINED)
         if changes:
             self.ready = deque(key_id for key_id in self.ready if key_id in self.keys)
         return changes
@@ -297,12 +306,12 @@ class Session:
         self._halves += 1
         return [Put(part)]
 
-    def _one_less(self, sequence: int) -> list[Put | Drop]:
+    def _fewer(self, sequence: int, keys: int) -> list[Put | Drop]:
         batch = self.batches.get(sequence)
         if batch is None or batch.state != BatchState.READY:
             return []
-        self.live[sequence] -= 1
-        self._placed -= 1
+        self.live[sequence] -= keys
+        self._placed -= keys
         if self.live[sequence]:
             return []
         del self.live[sequence]
@@ -357,9 +366,7 @@ class Session:
 
     def expire(self) -> list[Put | Drop]:
         """End every live key and close the session: its life is over, and its batches are not asked for."""
-        changes: list[Put | Drop] = []
-        for key in list(self.keys.values()):
-            changes += self.discard(key, KeyState.EXPIRED, key.delivered_to)
+        changes = self.discard(list(self.keys.values()), KeyState.EXPIRED)
         for sequence, batch in list(self.batches.items()):
             if sequence not in self.void:
                 changes.append(Drop(BatchRecord.kind, batch.key))
@@ -369,32 +376,3 @@ class Session:
         self._placed = self._awaited = 0
         self.record = msgspec.structs.replace(self.record, closed=True)
         return [*changes, Put(self.record)]
-
-
-class Tally(msgspec.Struct, frozen=True):
-    """A session's live keys at one KME, counted one by one: keys, and bits by term of the account."""
-
-    keys_ready: int
-    keys_reserved: int
-    keys_from_peer: int
-    bits_available: int
-    bits_reserved: int
-    bits_in_flight: int
-
-
-def tally(session: Session) -> Tally:
-    """Count a session's live keys: own ready, own on their way, from the peer, half fetched."""
-    ready = reserved = from_peer = available_bits = half_bits = flight_bits = 0
-    for key in session.keys.values():
-        if key.state == KeyState.DELIVERED_IN_PART:
-            half_bits += key.size_bits
-        elif not key.own:
-            from_peer += 1
-            available_bits += key.size_bits
-        elif session.batches[key.sequence].state == BatchState.READY:
-            ready += 1
-            available_bits += key.size_bits
-        else:
-            reserved += 1
-            flight_bits += key.size_bits
-    return Tally(ready, reserved, from_peer, available_bits, half_bits, flight_bits)
