@@ -5,8 +5,12 @@ import base64
 import json
 import socket
 import ssl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
+from qstrata.core.errors import QstrataError
 from qstrata.interfaces.etsi014.client import BlockingEtsi014Client
 
 Message = dict[str, str]
@@ -23,11 +27,16 @@ def options(about: str) -> argparse.ArgumentParser:
     return parser
 
 
-def kme(given: argparse.Namespace) -> BlockingEtsi014Client:
-    """Return a client of the application's KME."""
-    tls = ssl.create_default_context(cafile=given.ca)
-    tls.load_cert_chain(given.cert, given.key)
-    return BlockingEtsi014Client(given.url, tls)
+@contextmanager
+def kme(given: argparse.Namespace) -> Iterator[BlockingEtsi014Client]:
+    """Give a client of the application's KME; end the program where the KME refuses or the peer goes."""
+    try:
+        tls = ssl.create_default_context(cafile=given.ca)
+        tls.load_cert_chain(given.cert, given.key)
+        with BlockingEtsi014Client(given.url, tls) as client:
+            yield client
+    except (QstrataError, OSError, EOFError) as fault:
+        sys.exit(str(fault))
 
 
 def on_a_socket(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

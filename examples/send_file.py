@@ -40,7 +40,10 @@ def seal(client: BlockingEtsi014Client, peer: str, mode: str, plain: bytes) -> b
 
 
 def opened(client: BlockingEtsi014Client, peer: str, sealed: bytes) -> bytes:
-    """Return what the peer sealed; raises InvalidTag or InvalidSignature where anything was changed."""
+    """Return what the peer sealed.
+
+    Raises InvalidTag, InvalidSignature, ValueError or LookupError where anything was changed.
+    """
     head, _, body = sealed.partition(b"\n")
     said = json.loads(head)
     keys = client.get_keys_by_id(peer, said["keys"])
@@ -67,8 +70,8 @@ def main() -> None:
             return
         try:
             plain = opened(client, given.peer, data)
-        except (InvalidTag, InvalidSignature):
-            sys.exit("the file was changed on its way: nothing is opened")
+        except (InvalidTag, InvalidSignature, ValueError, LookupError):
+            sys.exit("this is no sealed file, or it was changed on its way: nothing is opened")
     given.target.write_bytes(plain)
 
 

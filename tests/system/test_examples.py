@@ -63,7 +63,7 @@ def test_a_file_is_sealed_at_one_end_and_opened_once_at_the_other(
     opening = command(net, "send_file.py", "aquiles", "quintin", "open", str(sealed), str(got))
     assert run(opening).stderr == ""
     assert got.read_bytes() == plain.read_bytes()
-    assert "one or more keys specified are not found" in run(opening).stderr
+    assert run(opening).stderr == "400: one or more keys specified are not found on KME\n"
 
 
 @pytest.mark.parametrize("mode", ["aead", "otp"])
@@ -78,9 +78,23 @@ def test_a_file_that_was_changed_on_its_way_is_not_opened(net: Network, tmp_path
     opening = run(command(net, "send_file.py", "aquiles", "quintin", "open", str(sealed), str(got)))
     assert (opening.returncode, opening.stderr) == (
         1,
-        "the file was changed on its way: nothing is opened\n",
+        "this is no sealed file, or it was changed on its way: nothing is opened\n",
     )
     assert not got.exists()
+
+
+def test_a_file_whose_head_was_changed_is_not_opened(net: Network, tmp_path: Path) -> None:
+    plain, sealed, got = tmp_path / "plain", tmp_path / "sealed", tmp_path / "got"
+    plain.write_bytes(b"pay 100")
+    words = ("seal", str(plain), str(sealed), "--mode", "otp")
+    assert run(command(net, "send_file.py", "quintin", "aquiles", *words)).returncode == 0
+    opening = command(net, "send_file.py", "aquiles", "quintin", "open", str(sealed), str(got))
+    for changed in (b"pay 100\n", sealed.read_bytes().replace(b'"otp"', b'"aead"')):
+        sealed.write_bytes(changed)
+        opened = run(opening)
+        assert opened.returncode == 1
+        assert opened.stderr.startswith("this is no sealed file, or it was changed on its way")
+        assert not got.exists()
 
 
 def test_two_ends_talk_over_session_keys_that_they_derive(net: Network) -> None:
