@@ -28,7 +28,8 @@ from qstrata.store.records import BatchState, KeyState
 Log = Path | str | Iterable[bytes | str]
 """A path, or the lines themselves."""
 
-JUDGED_MESSAGES = ("Relay", "KeysDelivered")
+QUARANTINES = ("QuarantineKeys", "KeysQuarantined", "QuarantineBlocks", "BlocksQuarantined")
+JUDGED_MESSAGES = ("Relay", "KeysDelivered", *QUARANTINES)
 SENT = "sent"
 REFUSED = "refused"
 

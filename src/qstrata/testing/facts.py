@@ -5,14 +5,24 @@ once their rows are dropped at every site; of a dropped row only its key is kept
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from qstrata.fabric.log import Answered, BlockHeld, KeyHeld, NodeEvent, PadUsed, Settled
 from qstrata.store.records import BatchState, KeyState
-from qstrata.testing.evidence import SENT, BatchRow, BlockRow, Dropped, KeyRow, LegRow, Message, SessionRow
+from qstrata.testing.evidence import (
+    QUARANTINES,
+    SENT,
+    BatchRow,
+    BlockRow,
+    Dropped,
+    KeyRow,
+    LegRow,
+    Message,
+    SessionRow,
+)
 
 DEAD = frozenset((KeyState.DESTROYED, KeyState.EXPIRED, KeyState.QUARANTINED))
 MASK = "mask"
@@ -81,7 +91,16 @@ class BlockFacts:
 class Copy:
     """One key in one session at one site; the SAEs in `before` had it while it lived."""
 
-    __slots__ = ("before", "dead_sequence", "dropped", "held", "held_sequence", "row", "sequence")
+    __slots__ = (
+        "barred_sequence",
+        "before",
+        "dead_sequence",
+        "dropped",
+        "held",
+        "held_sequence",
+        "row",
+        "sequence",
+    )
 
     def __init__(self) -> None:
         self.row: KeyRow | None = None
@@ -89,6 +108,7 @@ class Copy:
         self.held: KeyHeld | None = None
         self.held_sequence = -1
         self.dead_sequence = -1
+        self.barred_sequence = -1
         self.before: tuple[str, ...] = ()
         self.dropped = False
 
@@ -140,6 +160,10 @@ class Facts:
         self.masked: dict[tuple[str, str], int] = {}
         self.unmasked: dict[tuple[str, str], int] = {}
         self.gone: dict[tuple[str, str], set[str]] = {}
+        self.suspects: dict[str, tuple[str, ...]] = {}
+        self.windows: dict[tuple[str, str], tuple[int, int]] = {}
+        self.barred: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+        self.started: dict[str, int] = {}
         self.time_ps = 0
         self.sequence = 0
         self._by_type: dict[type, Callable[[Any], None]] = {
@@ -199,6 +223,26 @@ class Facts:
             return any(self.was_dropped_anywhere("key", name) for name in names)
         return any(self.was_dropped(site, "key", name) for name in names)
 
+    def suspect_copies(self, site: str, order: str) -> Iterator[tuple[str, Copy]]:
+        """Yield the keys at a site of the transfers that an order to set keys aside has named, by id."""
+        wanted = set()
+        for transfer in self.suspects.get(order, ()):
+            session, owner, sequence = transfer.rsplit("/", 2)
+            wanted.add((session, int(owner == site), int(sequence)))
+        for key_id, key in self.keys.items() if wanted else ():
+            for (where, session), copy in key.copies.items():
+                row = copy.row
+                if where == site and row is not None and (session, row.own, row.sequence) in wanted:
+                    yield key_id, copy
+
+    def barred_since(self, site: str, link: str, number: int) -> int:
+        """Return since when a relay has set a block aside; -1: never, or it came after a restart."""
+        for first, last, since in self.barred.get((site, link), ()):
+            held = self.block(link, number).at(site).held_sequence
+            if first <= number <= last and (0 <= held < since or self.started.get(site, -1) < since):
+                return since
+        return -1
+
     def _pad(self, pad: PadUsed) -> None:
         if pad.use != MASK:
             return
@@ -247,7 +291,9 @@ class Facts:
     def _message(self, message: Message) -> None:
         if message.outcome != SENT:
             return
-        if message.type == "KeysDelivered":
+        if message.type in QUARANTINES:
+            self._quarantine(message)
+        elif message.type == "KeysDelivered":
             site = message.site
             for key_id in message.texts()[1].split():
                 sent = self.key(key_id).sent
@@ -256,6 +302,22 @@ class Facts:
             step = (message.site, message.texts()[0])
             if self.masked.pop(step, None) is None:
                 self.unmasked[step] = self.sequence
+
+    def _quarantine(self, message: Message) -> None:
+        link, serial, *rest = message.texts()
+        if message.type == "QuarantineKeys":
+            self.suspects[serial] = tuple(rest[0].split())
+        elif message.type == "QuarantineBlocks":
+            self.windows[link, serial] = (int(rest[0]), int(rest[1]))
+        elif message.type == "BlocksQuarantined":
+            window = self.windows.get((link, serial))
+            barred = self.barred.setdefault((message.site, link), [])
+            if window is not None and window not in [known[:2] for known in barred]:
+                barred.append((*window, self.sequence))
+        else:
+            for _, copy in self.suspect_copies(message.site, serial):
+                if copy.barred_sequence < 0:
+                    copy.barred_sequence = self.sequence
 
     def _session_row(self, row: SessionRow) -> None:
         if row.peer_site == row.site:
@@ -267,6 +329,7 @@ class Facts:
         self.legs[row.site, row.transfer] = row.outgoing
 
     def _node_event(self, event: NodeEvent) -> None:
+        self.started[event.node] = self.sequence
         for block in self.blocks.values():
             at = block.sites.get(event.node)
             if at is not None:

@@ -75,10 +75,21 @@ class ClientKey:
     """What the clients say of one key id; `answered`, `held` and `altered` are what the log has said of it.
 
     `held` has site, digest and sequence number of each time that a KME took it in; `altered` has verb and
-    SAE of answers to which the lab gave other bits. `valid_until_ps` is the first end of its `sessions`.
+    SAE of answers to which the lab gave other bits. `valid_until_ps` is the first end of its `sessions`,
+    `set_aside_ps` when a KME first set it aside; -1 where there is none.
     """
 
-    __slots__ = ("altered", "answered", "decs", "encs", "held", "sessions", "tries", "valid_until_ps")
+    __slots__ = (
+        "altered",
+        "answered",
+        "decs",
+        "encs",
+        "held",
+        "sessions",
+        "set_aside_ps",
+        "tries",
+        "valid_until_ps",
+    )
 
     def __init__(self) -> None:
         self.encs: list[tuple[ClientCall, str]] = []
@@ -88,6 +99,7 @@ class ClientKey:
         self.altered: set[tuple[str, str]] = set()
         self.held: list[tuple[str, str, int]] = []
         self.valid_until_ps = -1
+        self.set_aside_ps = -1
         self.sessions: set[str] = set()
 
     @property

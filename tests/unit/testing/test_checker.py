@@ -9,16 +9,16 @@ from qstrata.interfaces.etsi014.virtual import ClientEntry
 from qstrata.testing.checker import check
 from qstrata.testing.history import ClientCall, Outcome, calls_of, outcome_of_status
 from qstrata.testing.rules import RULES
-from tests.unit.testing import bad_runs_of_bits, bad_runs_of_keys
+from tests.unit.testing import bad_runs_of_bits, bad_runs_of_keys, runs_of_quarantine
 from tests.unit.testing.good_runs import CLEAN
 from tests.unit.testing.story import BLOCK, Story
 
-BROKEN = [*bad_runs_of_bits.RUNS, *bad_runs_of_keys.RUNS]
+BROKEN = [*bad_runs_of_bits.RUNS, *bad_runs_of_keys.RUNS, *runs_of_quarantine.RUNS]
 ALSO = {"position_lost_by_a_crash": {"conservation"}}
 """Rules that the same run breaks besides the one it is told for."""
 
 
-@pytest.mark.parametrize("tell", CLEAN, ids=lambda tell: tell.__name__)
+@pytest.mark.parametrize("tell", [*CLEAN, *runs_of_quarantine.CLEAN], ids=lambda tell: tell.__name__)
 def test_a_good_run_breaks_no_rule(tell: Callable[[Story], None]):
     story = Story()
     tell(story)

@@ -2,6 +2,8 @@
 
 from qstrata.fabric.log import Answered, Injected, KeyHeld
 from qstrata.interfaces.etsi014.faults import EXPIRED, WRONG
+from qstrata.store.records import KeyState
+from qstrata.testing.evidence import KeyRow
 from qstrata.testing.history import ClientCall, ClientKey, Outcome
 from qstrata.testing.rules.base import Rule
 from qstrata.testing.verdict import Case
@@ -33,6 +35,12 @@ def _injected(case: Case, injected: Injected) -> None:
             key = case.clients.keys.get(key_id)
             if key is not None:
                 key.altered.add((injected.verb, injected.sae))
+
+
+def _set_aside(case: Case, row: KeyRow) -> None:
+    key = case.clients.keys.get(row.key_id)
+    if key is not None and row.state is KeyState.QUARANTINED and key.set_aside_ps < 0:
+        key.set_aside_ps = case.facts.time_ps
 
 
 def _delivered(case: Case) -> None:
@@ -89,7 +97,8 @@ def _was_due(case: Case, call: ClientCall, key: ClientKey) -> bool:
     closed = [case.facts.closed_ps[session] for session in key.sessions if session in case.facts.closed_ps]
     ended = any(closed_ps <= call.ended_ps for closed_ps in closed)
     expired = 0 <= key.valid_until_ps < call.ended_ps
-    return given and not tried and not ended and not expired
+    suspect = 0 <= key.set_aside_ps <= call.ended_ps
+    return given and not (tried or ended or expired or suspect)
 
 
 RULES = (
@@ -108,8 +117,8 @@ RULES = (
     Rule("right-pair", "Only an SAE that a key was asked for gets it by dec.", (), _right_pair),
     Rule(
         "nothing-lost",
-        "A key that a client was given can be fetched by each of its slaves until it expires.",
-        (),
+        "A key that a client was given can be fetched by each of its slaves until it ends or is set aside.",
+        ((KeyRow, _set_aside),),
         _nothing_lost,
     ),
 )
