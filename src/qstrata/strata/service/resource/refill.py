@@ -86,14 +86,17 @@ class Refill:
         if credit is None:
             return []
         effects = list(self._renew(session, now))
+        missing = record.depth - session.placed_keys() - session.reserved_keys()
+        largest = figures.probe_keys if session.rest_ps else figures.batch_keys
+        least = min(largest, self._smallest(session, now))
+        if missing < least and credit.left_keys and not session.void:
+            return effects
         if self._must_wait(session, now):
             return effects
-        missing = record.depth - session.placed_keys() - session.reserved_keys()
         if not credit.left_keys:
             session.refill = "its credit is used up and control has not renewed it"
-        largest = figures.probe_keys if session.rest_ps else figures.batch_keys
         wanted = min(missing, largest, credit.available(now))
-        if wanted >= min(largest, self._smallest(session, now)):
+        if wanted >= least:
             credit.spend(wanted, now)
             return [*effects, *self._start(session, wanted, now)]
         if session.void and not self._under_way(session):
