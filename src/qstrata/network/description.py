@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_MS, PS_PER_US
+from qstrata.network.protocols import find_protocol
 from qstrata.network.tables import (
     MAX_SAES,
     BlockSeconds,
@@ -46,10 +47,8 @@ from qstrata.network.tables import (
     WantedChannels,
     said,
 )
-from qstrata.physics.counts import expected_counts
 from qstrata.physics.fibre import propagation_delay_ps
-from qstrata.physics.parameters import LinkParameters, check_parameters
-from qstrata.physics.profiles import DEFAULT_PROFILE, profile
+from qstrata.physics.parameters import KeyLinkParameters
 from qstrata.physics.raman import ClassicalChannel, raman_click_rate_hz
 from qstrata.planes.places import kme_name
 
@@ -83,6 +82,7 @@ MAX_LINKS = 5000
 LEAST_DB_PER_KM = 1e-6
 NATIVE = "native"
 CLICKS = "clicks"
+DECOY_BB84 = "decoy-bb84"
 FIRST_KEY_BITS = 8192
 """A link at level `clicks` is given so much key at least: half of it authenticates its first blocks."""
 CLICKS_MAX = 1 << 24
@@ -139,8 +139,8 @@ class LinkFigures(Table, frozen=True, kw_only=True):
     """Figures of a link that links may share."""
 
     medium: Medium = "fibre"
-    protocol: Protocol = "decoy-bb84"
-    profile: ProfileName = DEFAULT_PROFILE
+    protocol: Protocol = DECOY_BB84
+    profile: ProfileName | None = None
     parameters: Annotated[
         DeviceFigures, Meta(description="device figures that replace those of the profile, each by itself")
     ] = DeviceFigures()
@@ -188,16 +188,22 @@ class Link(LinkFigures, frozen=True, kw_only=True):
         return self._delay_ps(self._declared.relay)
 
     @property
-    def link_parameters(self) -> LinkParameters:
+    def link_parameters(self) -> KeyLinkParameters:
         """Return what physics needs: the profile, the figures that replace it, the loss.
 
-        Raises InputError for an unknown profile or figures that contradict each other.
+        Raises InputError for an unknown protocol or profile, figures that the protocol does not have, and
+        figures that contradict each other.
         """
         given = msgspec.structs.asdict(self.parameters)
         figures = {name: value for name, value in given.items() if value is not None}
-        merged = msgspec.structs.replace(profile(self.profile).link_parameters(self.loss_db), **figures)
-        merged = msgspec.structs.replace(merged, raman_rate_hz=self._raman_rate_hz(merged.eta_bob))
-        check_parameters(merged)
+        protocol = find_protocol(self.protocol)
+        known = {parameter.name for parameter in protocol.table}
+        if foreign := [name for name in figures if name not in known]:
+            raise InputError(f"{', '.join(foreign)} is no figure of {self.protocol}: leave it out")
+        devices = protocol.profile(self.profile or "")
+        merged: KeyLinkParameters = devices.link_parameters(self.loss_db, **figures)
+        merged = msgspec.structs.replace(merged, raman_rate_hz=self._raman_rate_hz(merged.seen_share))
+        merged.protocol.check(merged)
         return merged
 
     def _raman_rate_hz(self, seen_share: float) -> float:
@@ -217,7 +223,9 @@ class Link(LinkFigures, frozen=True, kw_only=True):
         )
 
     def check_level(self) -> None:
-        """Refuse a level of detail that the link cannot have; InputError says what to change."""
+        """Refuse a level of detail or an engine that the link cannot have; InputError says what to change."""
+        if self.protocol != DECOY_BB84 and (self.level, self.engine) != ("counts", NATIVE):
+            raise InputError(f"{self.protocol} needs level `counts` and engine `native`")
         if self.level != CLICKS:
             return
         if self.engine != NATIVE:
@@ -228,7 +236,8 @@ class Link(LinkFigures, frozen=True, kw_only=True):
                 "they authenticate the first blocks"
             )
         parameters = self.link_parameters
-        clicks = expected_counts(parameters, parameters.pulse_rate_hz * self.block_s).detections
+        pulses = parameters.pulse_rate_hz * self.block_s
+        clicks = parameters.protocol.expected_counts(parameters, pulses).detections
         if clicks > CLICKS_MAX:
             raise InputError(
                 f"a block of {self.block_s} s has {clicks:.3g} clicks, level `clicks` takes {CLICKS_MAX}: "

@@ -7,6 +7,7 @@ from typing import Any
 
 from qstrata.network.description import Description
 from qstrata.network.document import Problem, View
+from qstrata.network.plugins import plugin_names
 from qstrata.network.suggestion import did_you_mean, nearest
 from qstrata.network.tables import ENGINE_PATTERN
 
@@ -25,10 +26,7 @@ def parted(engine: str) -> tuple[str, str]:
 
 def names() -> tuple[str, ...]:
     """Return the engines that there are: the built-in ones, then those of other packages."""
-    from importlib.metadata import entry_points
-
-    others = sorted({point.name for point in entry_points(group=GROUP)} - set(BUILT_IN))
-    return (*BUILT_IN, *others)
+    return plugin_names(GROUP, BUILT_IN)
 
 
 def check_engines(root: View, folder: Path) -> list[Problem]:

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from qstrata.core.errors import EnvironmentFaultError, InputError
@@ -17,6 +16,8 @@ from qstrata.network.description import Description, Link
 from qstrata.network.engine_jobs import PacedJobs
 from qstrata.network.engine_names import GROUP, NATIVE, SCRIPT, SEQUENCE, names, parted
 from qstrata.network.engine_processes import AT_ONCE, EngineProcesses
+from qstrata.network.plugins import find_plugin
+from qstrata.physics.parameters import decoy
 from qstrata.twin import script, sequence
 from qstrata.twin.blockwise import FindingError
 from qstrata.twin.contract import EngineFactory, LinkTask
@@ -45,10 +46,10 @@ def find_engine(engine: str) -> EngineFactory:
     }
     if name in built_in:
         return built_in[name](argument)
-    for point in entry_points(group=GROUP, name=name):
-        plugin: EnginePlugin = point.load()
-        return plugin(argument)
-    raise InputError(f"there is no engine {name!r}: {', '.join(names())}")
+    plugin: EnginePlugin | None = find_plugin(GROUP, name)
+    if plugin is None:
+        raise InputError(f"there is no engine {name!r}: {', '.join(names())}")
+    return plugin(argument)
 
 
 def engines_home() -> Path:
@@ -117,7 +118,7 @@ class EngineRoom:
         work = sequence.SequenceWork(
             topic=f"engine {link.name}",
             limit_s=_PROBE_LIMIT_S,
-            request=sequence.request(task, PROBE_PULSES, 1, parameters),
+            request=sequence.request(task, PROBE_PULSES, 1, decoy(parameters)),
         )
         done = self.processes.begin(work).wait()
         try:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import inspect
 
 from qstrata.core.errors import InputError
-from qstrata.network.description import Link, LinkFigures
+from qstrata.network.description import Link
 from qstrata.network.document import MAX_PROBLEMS, Problem, View
 from qstrata.network.entries import (
     LinkDefaults,
@@ -24,9 +24,9 @@ from qstrata.network.entries import (
     complete_link,
     layered,
 )
+from qstrata.network.protocols import are_known, check_devices
 from qstrata.network.shape import read
 from qstrata.network.tables import Clock, Demand, Limits, Session, SessionFigures
-from qstrata.physics.profiles import PROFILES
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -44,7 +44,6 @@ _TYPES: dict[type[msgspec.Struct], inspect.Type] = {
         SessionFigures,
     )
 }
-_PROFILE_NAMES = tuple(profile.name for profile in PROFILES)
 _ANY_LINK = {"ends": ["a", "b"], "length-km": 1, "loss-db": 0}
 
 
@@ -130,7 +129,11 @@ class _Figures:
         if link is None or kind is None or default is None:
             return
         whole = complete_link(link, kind, default)
-        if whole.get("profile", LinkFigures().profile) not in _PROFILE_NAMES:
+        if not are_known(whole):
+            return
+        if foreign := check_devices(whole, views):
+            # A kind that leaves the protocol to its links is judged with them.
+            yield from foreign if link is not _ANY_LINK or "protocol" in whole else ()
             return
         try:
             sound = msgspec.convert({"channels": "default", **whole}, Link)

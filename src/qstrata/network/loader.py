@@ -13,6 +13,7 @@ from qstrata.network.entries import NetworkFile, complete
 from qstrata.network.figures import check_figures
 from qstrata.network.meaning import check_references
 from qstrata.network.mending import mend
+from qstrata.network.protocols import check_protocols
 from qstrata.network.shape import read
 from qstrata.network.shipped import shipped_names, shipped_text
 
@@ -47,6 +48,7 @@ def load_text(text: str, source: str) -> Description:
         *misspelt,
         *faults,
         *check_references(root),
+        *check_protocols(root),
         *check_engines(root, folder),
         *check_figures(root),
     ]

@@ -14,10 +14,10 @@ from qstrata.core.errors import InputError
 from qstrata.core.service_unit import DEFAULT_NID, sae_id
 from qstrata.core.urn import Urn, longest_prefix
 from qstrata.network.document import MAX_PROBLEMS, Place, Problem, Scalar, Sequence, View
+from qstrata.network.protocols import profile_names
 from qstrata.network.suggestion import asked, did_you_mean, nearest
 from qstrata.network.tables import NAME_PATTERN
 from qstrata.network.values import meant_by
-from qstrata.physics.profiles import PROFILES
 
 CONTROL_SITE = "control"
 _RESERVED_ROOTS = ("lifecycle",)
@@ -77,11 +77,6 @@ def _saes(root: View) -> _Names:
         return fault.meant if fault is not None else text
 
     return _named(root, "saes", right)
-
-
-_PROFILES = _Names(
-    tuple(known.name for known in PROFILES), frozenset(known.name for known in PROFILES), is_whole=True
-)
 
 
 def _right_name(text: str) -> str:
@@ -177,8 +172,9 @@ def _check_link_figures(root: View) -> Iterator[Problem]:
     default = root.get("defaults").get("link")
     names = _kind_names(kinds)
     links = root.get("links").items()
+    profiles = _Names(profile_names(), frozenset(profile_names()), is_whole=True)
     for figures in (*links, *kinds.values(), default):
-        yield from _unknown(figures.get("profile"), _PROFILES, "device profile")
+        yield from _unknown(figures.get("profile"), profiles, "device profile")
         for name in ("distillation", "relay"):
             channel = figures.get("channels").get(name)
             if channel.get("delay-us").text is not None and channel.get("length-km").text is not None:

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from qstrata.physics.parameters import PARAMETERS
 from qstrata.physics.profiles import PROFILES
+from qstrata.physics.protocols import bbm92
 
 MAX_SAES = 1000
 MAX_PAIRS = 100_000
@@ -22,7 +23,7 @@ def said(meaning: str, unit: str = "", meant: str = "", **bounds: Any) -> Meta:
 
 
 def _figure(name: str) -> Meta:
-    parameter = next(parameter for parameter in PARAMETERS if parameter.name == name)
+    parameter = next(parameter for parameter in (*PARAMETERS, *bbm92.TABLE) if parameter.name == name)
     return said(parameter.meaning, unit=parameter.unit, ge=parameter.minimum, le=parameter.maximum)
 
 
@@ -86,10 +87,22 @@ Ends = Annotated[
 LengthKm = Annotated[float, said("length of the fibre", gt=0, le=500, unit="km")]
 LossDb = Annotated[float, said("loss of the fibre, connectors included", ge=0, le=200, unit="dB")]
 Medium = Annotated[Literal["fibre"], Meta(description="what the light goes through")]
-Protocol = Annotated[Literal["decoy-bb84"], Meta(description="the protocol of the quantum link")]
+PROTOCOL_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$"
+Protocol = Annotated[
+    str,
+    said(
+        "the protocol of the quantum link: `decoy-bb84`, `bbm92`, or that of another package",
+        pattern=PROTOCOL_PATTERN,
+        meant="the name of a protocol, as `bbm92`",
+    ),
+]
 ProfileName = Annotated[
     str,
-    Meta(description=f"device profile, one of {', '.join(f'`{known.name}`' for known in PROFILES)}"),
+    Meta(
+        description="device profile: "
+        f"{', '.join(f'`{known.name}`' for known in PROFILES)} for decoy-bb84, "
+        f"`{bbm92.PROFILE.name}` for bbm92; left out, the first one of the protocol"
+    ),
 ]
 BlockSeconds = Annotated[
     int, said("how long a block is collected before it is distilled", ge=1, le=3600, unit="s")
@@ -193,7 +206,7 @@ WantedChannels = Annotated[
 
 
 class DeviceFigures(Table, frozen=True, kw_only=True):
-    """Figures of a link's devices that replace those of its profile."""
+    """Figures of a link's devices that replace those of its profile; a protocol has some of them."""
 
     pulse_rate_hz: Annotated[float, _figure("pulse_rate_hz")] | None = None
     signal_intensity: Annotated[float, _figure("signal_intensity")] | None = None
@@ -209,6 +222,13 @@ class DeviceFigures(Table, frozen=True, kw_only=True):
     e_d: Annotated[float, _figure("e_d")] | None = None
     dead_time_ns: Annotated[float, _figure("dead_time_ns")] | None = None
     afterpulse_probability: Annotated[float, _figure("afterpulse_probability")] | None = None
+    pairs_per_pulse: Annotated[float, _figure("pairs_per_pulse")] | None = None
+    source_position: Annotated[float, _figure("source_position")] | None = None
+    eta_a: Annotated[float, _figure("eta_a")] | None = None
+    eta_b: Annotated[float, _figure("eta_b")] | None = None
+    y0_a: Annotated[float, _figure("y0_a")] | None = None
+    y0_b: Annotated[float, _figure("y0_b")] | None = None
+    z_probability: Annotated[float, _figure("z_probability")] | None = None
     error_correction_efficiency: Annotated[float, _figure("error_correction_efficiency")] | None = None
     eps_sec: Annotated[float, _figure("eps_sec")] | None = None
     eps_cor: Annotated[float, _figure("eps_cor")] | None = None

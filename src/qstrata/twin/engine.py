@@ -26,6 +26,7 @@ from qstrata.twin.native import CLICKS, NATIVE, native_engine
 from qstrata.twin.pairs import Pairs
 from qstrata.twin.pairs_plan import PairLinkPlan
 from qstrata.twin.plan import LinkPlan, MonitorPlan, TwinPlan, check_plan
+from qstrata.twin.sampling import check_fault
 
 
 def native_alone(engine: str) -> EngineFactory:
@@ -213,6 +214,9 @@ class Twin(Element):
 
     def _inject(self, message: Inject, sender: Address, now: int) -> Effects:
         def fault() -> str:
+            for link in self._plan.links:
+                if message.target in (link.name, link.fibre):
+                    check_fault(link.parameters, message.kind)
             return self._faults.inject(message.kind, message.target, message.amount, now)
 
         return self._alter(fault, message, sender, now)

@@ -14,11 +14,16 @@ from msgspec import inspect
 from qstrata.network.document import Mapping, Problem, Sequence, Tree, parse
 from qstrata.network.entries import NetworkFile
 from qstrata.network.mending import mend
+from qstrata.network.protocols import BUILT_IN
 from qstrata.network.schema import json_schema
 from qstrata.network.shape import read
 
 WANTED = inspect.type_info(NetworkFile)
 PROBABILITIES = {"signal-probability": 0.5, "weak-probability": 0.3, "vacuum-probability": 0.2}
+PROFILES = {protocol.name: protocol.profile().name for protocol in BUILT_IN}
+FIGURES = {
+    protocol.name: [parameter.name.replace("_", "-") for parameter in protocol.table] for protocol in BUILT_IN
+}
 INTENSITIES = {"signal-intensity": 0.5, "weak-intensity": 0.1, "vacuum-intensity": 0.001}
 
 Path = tuple[Any, ...]
@@ -71,6 +76,7 @@ class Documents:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self.protocol = "decoy-bb84"
         self.tables = json_schema()["$defs"]
 
     def draw(self) -> tuple[Any, list[str]]:
@@ -81,6 +87,7 @@ class Documents:
 
     def right(self) -> dict[str, Any]:
         """Return a document that the loader accepts."""
+        self.protocol = self.random.choice(sorted(PROFILES))
         nodes = [f"n{index}" for index in range(self.random.randint(2, 5))]
         saes = [f"urn:qkd:dom:{node}:{word}" for node in nodes for word in ("x", "y")]
         document: dict[str, Any] = self.table("NetworkFile", skip=("clock", "policy", "routes"))
@@ -109,7 +116,8 @@ class Documents:
         return self.of_kind(node, kinds.get("nodes", {}))
 
     def link(self, a: str, b: str, kinds: dict[str, Any]) -> dict[str, Any]:
-        link = {**self.table("LinkEntry"), "ends": [a, b], "channels": self.channels()}
+        own = {"ends": [a, b], "channels": self.channels(), "protocol": self.protocol}
+        link = {**self.table("LinkEntry"), **own}
         return self.of_kind(link, kinds.get("links", {}))
 
     def of_kind(self, entry: dict[str, Any], kinds: dict[str, Any]) -> dict[str, Any]:
@@ -144,8 +152,10 @@ class Documents:
         others = {
             key: self.value(node, key)
             for key, node in self.tables["DeviceFigures"]["properties"].items()
-            if key not in (*PROBABILITIES, *INTENSITIES) and self.coin()
+            if key not in (*PROBABILITIES, *INTENSITIES) and key in FIGURES[self.protocol] and self.coin()
         }
+        if self.protocol != "decoy-bb84":
+            return others
         return {**others, **(PROBABILITIES if self.coin() else {}), **(INTENSITIES if self.coin() else {})}
 
     def limits(self) -> dict[str, Any]:
@@ -178,7 +188,8 @@ class Documents:
             case "object":
                 return {self.name(): self.value(node["additionalProperties"], key) for _ in range(2)}
             case "string":
-                return {"profile": "gys-100mhz", "engine": "native"}.get(key) or self.name()
+                known = {"profile": PROFILES[self.protocol], "protocol": self.protocol, "engine": "native"}
+                return known.get(key) or self.name()
             case "boolean":
                 return self.coin()
             case _:

@@ -9,6 +9,7 @@ from qstrata.network.description import Clock, Description, DeviceFigures, Link,
 from qstrata.network.loader import load
 from qstrata.network.shipped import shipped_names
 from qstrata.physics.parameters import PARAMETERS
+from qstrata.physics.protocols import bbm92
 
 SPEED_OF_LIGHT_KM_PER_S = 299_792.458
 
@@ -64,7 +65,7 @@ def test_every_device_figure_can_be_replaced_and_nothing_else():
     by_the_file = {"loss_db", "raman_rate_hz"}
     by_the_lab = {"intercept_resend_share", "splitting_share", "blinding_share", "tap_share"}
     assert {field.name for field in msgspec.structs.fields(DeviceFigures)} == {
-        parameter.name for parameter in PARAMETERS
+        parameter.name for parameter in (*PARAMETERS, *bbm92.TABLE)
     } - by_the_file - by_the_lab
 
 

@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from qstrata.core.errors import InputError
-from qstrata.network import engine_names, engines
+from qstrata.network import engine_names, plugins
 from qstrata.network.document import DescriptionError
 from qstrata.network.engines import find_engine
 from qstrata.twin.native import native_engine
@@ -22,10 +22,18 @@ def lab(monkeypatch):
     monkeypatch.setattr(EntryPoint, "load", lambda self: made_elsewhere)
 
     def points(**wanted):
-        return [point] if wanted.get("name", "lab") == "lab" else []
+        is_wanted = wanted["group"] == point.group and wanted.get("name", "lab") == "lab"
+        return [point] if is_wanted else []
 
     monkeypatch.setattr("importlib.metadata.entry_points", points)
-    monkeypatch.setattr(engines, "entry_points", points)
+    forget()
+    yield
+    forget()
+
+
+def forget():
+    plugins.plugin_names.cache_clear()
+    plugins.find_plugin.cache_clear()
 
 
 def problem(folder, engine, **changes):
