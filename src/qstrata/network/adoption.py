@@ -12,11 +12,14 @@ from qstrata.fabric.log import NodeEvent
 from qstrata.interfaces.etsi014.face import ApplicationFace
 from qstrata.kernel.element import Element
 from qstrata.network.assembly import Assembly, kme_figures, limits_of, newest_blocks, sources_of
+from qstrata.network.pair_plan import links as pair_links
+from qstrata.network.pair_plan import memories
 from qstrata.network.plan import WORLD_NODE, NetworkPlan, SiteSpec, twin_plan
 from qstrata.planes import places
 from qstrata.planes.probing import Telemetry
 from qstrata.strata.connectivity.resource import Termination
 from qstrata.strata.forwarding.resource.agent import AgentElement
+from qstrata.strata.forwarding.resource.circuit import CircuitStation
 from qstrata.strata.forwarding.resource.relay import RelayElement
 from qstrata.strata.service.resource.kme import KmeElement
 from qstrata.twin.engine import Twin
@@ -57,6 +60,8 @@ def adopt(assembly: Assembly, after: NetworkPlan, records: Rows) -> None:
     for site in after.sites:
         if site.site in old:
             _adopt_site(assembly, before, old[site.site], site, records, now)
+    if _entangled(before) != _entangled(after):
+        _adopt_stations(assembly, old)
     for site in after.sites:
         if site.site not in old:
             assembly.recorder.note(NodeEvent(site.site, "start"), now)
@@ -121,7 +126,7 @@ def _devices(plan: TwinPlan) -> dict[Address, None]:
     """Return the addresses of all devices, in order."""
     monitors = (monitor.device for monitor in plan.monitors)
     ends = (end.device for link in plan.links for end in link.ends)
-    return dict.fromkeys((*monitors, *ends))
+    return dict.fromkeys((*monitors, *ends, *(memory.device for memory in plan.memories)))
 
 
 def _adopt_site(
@@ -149,8 +154,27 @@ def _adopt_site(
             assembly.make_agent(name, agent)
 
 
+def _entangled(plan: NetworkPlan) -> tuple[object, ...]:
+    """Return all that stations and their devices depend on."""
+    return memories(plan.description), pair_links(plan.description), [site.stations for site in plan.sites]
+
+
+def _adopt_stations(assembly: Assembly, old: Mapping[str, SiteSpec]) -> None:
+    """Make all stations anew: the devices that they had are gone, with all that they held."""
+    for site in assembly.plan.sites:
+        if site.site not in old or not assembly.host.elements(site.site):
+            continue
+        for element in assembly.host.elements(site.site):
+            if isinstance(element, CircuitStation):
+                _retire(assembly, site.site, element)
+        for station in site.stations:
+            assembly.make_station(site.site, station)
+
+
 def _adopt_telemetry(assembly: Assembly, after: NetworkPlan, now: int) -> None:
-    links = frozenset(link.name for link in after.description.links)
+    described = after.description
+    pairs = (link.name for link in described.pair_links)
+    links = frozenset((*(link.name for link in described.links), *pairs))
     sources = sources_of(after)
     for element in assembly.host.elements(places.CONTROL_SITE):
         if isinstance(element, Telemetry):

@@ -26,6 +26,7 @@ from qstrata.kernel.queue import EventQueue
 from qstrata.network import description
 from qstrata.network.engines import find_engine
 from qstrata.network.operator import Callback, OperatorElement
+from qstrata.network.pair_plan import StationSpec
 from qstrata.network.plan import OUTSIDE_NODE, WORLD_NODE, AgentSpec, NetworkPlan, SiteSpec, face, twin_plan
 from qstrata.planes import places
 from qstrata.store.interface import Store
@@ -37,6 +38,7 @@ from qstrata.strata.connectivity.telemetry import ConnectivityTelemetry
 from qstrata.strata.forwarding.control import ForwardingController
 from qstrata.strata.forwarding.management import ForwardingManager
 from qstrata.strata.forwarding.resource.agent import AgentElement
+from qstrata.strata.forwarding.resource.circuit import CircuitStation, StationFigures
 from qstrata.strata.forwarding.resource.relay import RelayElement
 from qstrata.strata.forwarding.telemetry import ForwardingTelemetry
 from qstrata.strata.service.control import ServiceController
@@ -184,6 +186,7 @@ class Assembly:
         plan = twin_plan(self.plan, self.seed, newest_blocks)
         addresses = [plan.lab, *(monitor.device for monitor in plan.monitors)]
         addresses += [end.device for link in plan.links for end in link.ends]
+        addresses += [memory.device for memory in plan.memories]
         ports = {address: self.fabric.port(address) for address in addresses}
         self.spawn(WORLD_NODE, Twin(plan, ports, engines=find_engine), addresses)
 
@@ -198,6 +201,8 @@ class Assembly:
         self.spawn(name, RelayElement(relay, port, forwarding, site.relay_links, records, self.salt))
         for spec in site.agents:
             self.make_agent(name, spec)
+        for station in site.stations:
+            self.make_station(name, station)
         kme = places.kme(domain, name)
         random = source(self.seed, "kme", name, self.host.incarnation(name))
         figures = kme_figures(self.plan, name)
@@ -214,6 +219,13 @@ class Assembly:
         ends = spec.link, spec.peer, spec.channel, spec.device, controller
         agent = AgentElement(spec.address, port, *ends, random=random)
         self.spawn(site, agent)
+
+    def make_station(self, site: str, spec: StationSpec) -> None:
+        """Make the station of a circuit at one of its sites."""
+        port = self.fabric.port(spec.address)
+        figures = StationFigures(test_share=spec.test_share)
+        hops = spec.head, spec.tail
+        self.spawn(site, CircuitStation(spec.address, port, spec.device, spec.circuit, *hops, figures))
 
     def _make_face(self, site: str) -> None:
         address = face(self.plan.domain, site)
@@ -265,9 +277,10 @@ def sources_of(plan: NetworkPlan) -> dict[End, list[Address]]:
     """Return the elements that each stratum's telemetry listens to."""
     domain, sites = plan.domain, [site.site for site in plan.sites]
     agents = [agent.address for site in plan.sites for agent in site.agents]
+    stations = [station.address for site in plan.sites for station in site.stations]
     return {
         End.CONNECTIVITY_TEL: [places.termination(domain, site) for site in sites],
-        End.FORWARDING_TEL: [*(places.relay(domain, site) for site in sites), *agents],
+        End.FORWARDING_TEL: [*(places.relay(domain, site) for site in sites), *agents, *stations],
         End.SERVICE_TEL: [places.kme(domain, site) for site in sites],
     }
 

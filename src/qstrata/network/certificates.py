@@ -26,6 +26,7 @@ from qstrata.network.pki import (
 from qstrata.network.state import StatePaths, write_private
 
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9-]{1,63})*")
+_OURS = "urn:qkd:"
 _PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: "server", ExtendedKeyUsageOID.CLIENT_AUTH: "client"}
 
 
@@ -84,6 +85,12 @@ def keep(paths: StatePaths, wanted: Certificates) -> None:
     assert wanted.folder is not None
     ca = str(wanted.ca.absolute()) if wanted.ca is not None else None
     write_private(paths.own_certificates, msgspec.json.encode(_Kept(str(wanted.folder.absolute()), ca)))
+
+
+def ca_of(paths: StatePaths) -> Path:
+    """Return the file of a network's CA: one's own of the last `up`, else the demo CA's."""
+    kept = _kept(paths)
+    return Path(kept.ca) if kept is not None and kept.ca is not None else folder_of(paths) / "ca.pem"
 
 
 def folder_of(paths: StatePaths) -> Path:
@@ -172,13 +179,13 @@ def san_names(names: Sequence[str]) -> tuple[str, ...]:
 def brought(
     wanted: Certificates, kmes: tuple[KmeIdentity, ...], saes: tuple[str, ...], now_epoch_s: int
 ) -> PkiPaths:
-    """Return the certificates of a folder that was brought along, once all of the KMEs' hold.
+    """Return the certificates of a folder that was brought along, by absolute paths, once all KMEs' hold.
 
     Raises InputError with everything that is wrong with them; SAEs may keep theirs to themselves.
     """
     assert wanted.folder is not None
-    own = pki_paths(wanted.folder, kmes, saes)
-    ca = wanted.ca or own.ca.certificate
+    own = pki_paths(wanted.folder.absolute(), kmes, saes)
+    ca = wanted.ca.absolute() if wanted.ca is not None else own.ca.certificate
     paths = msgspec.structs.replace(own, ca=CertificatePaths("ca", ca, own.ca.key))
     authorities = _read(ca)
     now = _instant(now_epoch_s)
@@ -208,6 +215,10 @@ def _faults(
         faults.append(f"it is {state}: have it issued again")
     if "server" not in _purpose(certificate):
         faults.append("it is not for servers: have it issued with the extended key usage serverAuth")
+    uris = _names(certificate).get_values_for_type(x509.UniformResourceIdentifier)
+    others = [uri for uri in uris if uri.lower().startswith(_OURS)]
+    if others and at.name not in others:
+        faults.append(f"it names {' and '.join(others)}, not {at.name}: have it issued for this KME")
     if not _leads_to(chain, authorities):
         faults.append("the CA that was given did not sign it: give that one with --ca")
     return faults

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_MS, PS_PER_US
+from qstrata.network.pair_tables import Circuits, Memories, PairLink
 from qstrata.network.protocols import find_protocol
 from qstrata.network.tables import (
     MAX_SAES,
@@ -133,6 +134,7 @@ class Node(Site, frozen=True, kw_only=True):
 
     kme: Kme = Kme()
     management: Management | None = None
+    memories: Memories | None = None
 
 
 class LinkFigures(Table, frozen=True, kw_only=True):
@@ -299,13 +301,18 @@ class NetworkTables(Table, frozen=True, kw_only=True):
     management: Annotated[
         Management, Meta(description="the management channel of nodes that say nothing of their own")
     ] = Management()
+    circuits: Circuits = ()
 
 
 class Description(NetworkTables, frozen=True, kw_only=True):
-    """A network as its file describes it; `seed` None means the operating system's randomness."""
+    """A network as its file describes it; `seed` None means the operating system's randomness.
+
+    `links` make key, `pair_links` entangle; a file has both in one table.
+    """
 
     nodes: Annotated[tuple[Node, ...], Meta(min_length=1, max_length=MAX_NODES)]
     links: Annotated[tuple[Link, ...], Meta(max_length=MAX_LINKS)]
+    pair_links: Annotated[tuple[PairLink, ...], Meta(max_length=MAX_LINKS)] = ()
     defaults: Defaults = Defaults()
 
     def kme_name(self, node: str) -> str:

@@ -10,12 +10,14 @@ import msgspec
 
 from qstrata.core.errors import InputError
 from qstrata.network.description import Description, Link, Node, Sae, Session, SessionFigures
+from qstrata.network.pair_tables import Circuit, PairLink
 from qstrata.network.steps import Change, Kind, Plan, Step
 from qstrata.network.tables import Demand, Limits, Pair, Table
 
 T = TypeVar("T")
 
 LINK_RESTARTS = "the link starts anew: blocks under way are lost, key in its pools stays"
+CIRCUITS_RESTART = "all circuits start anew: pairs that are held are lost"
 NOTHING = "nothing"
 LEFT = "sessions through it move or lose their path"
 
@@ -36,6 +38,7 @@ def difference(before: Description, after: Description) -> Plan:
         (
             *_nodes(before, after),
             *_links(before, after),
+            *_circuits(before, after),
             *_saes(before, after),
             *_whole(before, after),
             *_sessions(before, after),
@@ -74,6 +77,8 @@ def _node(
         yield "limits", changes or (_change("kme.limits", old.kme.limits, new.kme.limits),), NOTHING
     if old.management != new.management:
         yield "management", _changes(old, new, "management"), NOTHING
+    if old.memories != new.memories:
+        yield "node", _changes(old, new, "memories"), CIRCUITS_RESTART
 
 
 def _links(before: Description, after: Description) -> Iterable[Step]:
@@ -102,6 +107,29 @@ def _link(old: Link, new: Link) -> Iterable[tuple[Kind, tuple[Change, ...], str]
         yield "link", changes, "sessions may move to it"
     else:
         yield "link", changes, LINK_RESTARTS if is_whole(new) else NOTHING
+
+
+def _circuits(before: Description, after: Description) -> Iterable[Step]:
+    """Yield the steps of links for pairs, and of circuits: their devices are one part of the world."""
+
+    def restarts(row: T) -> str:
+        return CIRCUITS_RESTART
+
+    def link(old: PairLink, new: PairLink) -> Iterable[tuple[Kind, tuple[Change, ...], str]]:
+        keys = [key for key in PairLink.__struct_fields__ if key != "ends"]
+        if changes := _changes(old, new, *keys):
+            yield "link", changes, CIRCUITS_RESTART
+
+    def circuit(old: Circuit, new: Circuit) -> Iterable[tuple[Kind, tuple[Change, ...], str]]:
+        if changes := _changes(old, new, *Circuit.__struct_fields__):
+            yield "circuit", changes, CIRCUITS_RESTART
+
+    yield from _rows(
+        "link", before.pair_links, after.pair_links, lambda row: row.name, restarts, restarts, link
+    )
+    yield from _rows(
+        "circuit", before.circuits, after.circuits, lambda row: row.name, restarts, restarts, circuit
+    )
 
 
 def is_whole(link: Link) -> bool:

@@ -38,21 +38,24 @@ def check_engines(root: View, folder: Path) -> list[Problem]:
 
 def check_rates(root: View, description: Description) -> list[Problem]:
     """Return the links of a whole file that are too fast for their engine."""
-    slow = [link.engine == SEQUENCE for link in description.links]
-    if not any(slow):
+    slow = [link for link in description.links if link.engine == SEQUENCE]
+    if not slow:
         return []
     from qstrata.twin.sequence import PULSE_RATE_MAX_HZ
 
-    views = root.get("links").items()
+    views = {
+        "-".join(end.text or "" for end in view.get("ends").items()): view
+        for view in root.get("links").items()
+    }
     return [
         Problem(
-            view.place,
+            views[link.name].place,
             f"SeQUeNCe runs at most {PULSE_RATE_MAX_HZ:g} pulses a second, the link has "
             f"{link.link_parameters.pulse_rate_hz:g}: set `pulse-rate-hz` in its `parameters`",
             f"parameters: {{pulse-rate-hz: {PULSE_RATE_MAX_HZ:g}}}",
         )
-        for view, link, is_slow in zip(views, description.links, slow, strict=True)
-        if is_slow and link.link_parameters.pulse_rate_hz > PULSE_RATE_MAX_HZ
+        for link in slow
+        if link.link_parameters.pulse_rate_hz > PULSE_RATE_MAX_HZ
     ]
 
 

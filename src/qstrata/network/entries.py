@@ -18,7 +18,9 @@ from qstrata.network.description import (
     NetworkTables,
     Site,
 )
+from qstrata.network.pair_tables import HeraldingFigures, Memories, makes_pairs
 from qstrata.network.tables import (
+    PROTOCOL_PATTERN,
     BlockSeconds,
     ClassicalLights,
     DeviceFigures,
@@ -37,7 +39,6 @@ from qstrata.network.tables import (
     Medium,
     Name,
     ProfileName,
-    Protocol,
     SaeIds,
     SessionLife,
     SessionRate,
@@ -45,12 +46,23 @@ from qstrata.network.tables import (
     StoredKeys,
     Table,
     WantedChannels,
+    said,
 )
 
 MAX_KINDS = 100
 
 KindName = Annotated[str, Meta(description="name of its kind, from `kinds`")]
-_MERGED = ("parameters", "limits")
+AnyProtocol = Annotated[
+    str,
+    said(
+        "the protocol of the quantum link: `decoy-bb84`, `bbm92` or that of another package makes key, "
+        "`barrett-kok` and `single-click` entangled pairs",
+        pattern=PROTOCOL_PATTERN,
+        meant="the name of a protocol, as `bbm92`",
+    ),
+]
+_MERGED = ("parameters", "limits", "heralding", "memories")
+OF_PAIRS = ("ends", "length-km", "loss-db", "medium", "protocol", "heralding", "channels")
 
 Plain = dict[str, Any]
 """A table as plain data, with the file's keys."""
@@ -80,6 +92,7 @@ class NodeEntry(Site, frozen=True, kw_only=True):
     kind: KindName | None = None
     kme: Annotated[KmeEntry, Meta(description="its KME")] = KmeEntry()
     management: Annotated[Management, Meta(description="a management channel of its own")] | None = None
+    memories: Annotated[Memories, Meta(description="its memory cells, for circuits")] | None = None
 
 
 class NodeKind(Table, frozen=True, kw_only=True):
@@ -87,6 +100,7 @@ class NodeKind(Table, frozen=True, kw_only=True):
 
     limits: Annotated[OwnLimits, Meta(description="limits of their KMEs")] | None = None
     management: Annotated[Management, Meta(description="their management channel")] | None = None
+    memories: Annotated[Memories, Meta(description="their memory cells, for circuits")] | None = None
 
 
 class LinkKind(Table, frozen=True, kw_only=True):
@@ -94,10 +108,13 @@ class LinkKind(Table, frozen=True, kw_only=True):
 
     channels: WantedChannels | None = None
     medium: Medium | None = None
-    protocol: Protocol | None = None
+    protocol: AnyProtocol | None = None
     profile: ProfileName | None = None
     parameters: (
         Annotated[DeviceFigures, Meta(description="device figures that replace those of the profile")] | None
+    ) = None
+    heralding: (
+        Annotated[HeraldingFigures, Meta(description="figures of a link that makes entangled pairs")] | None
     ) = None
     block_s: BlockSeconds | None = None
     initial_key_bits: InitialKeyBits | None = None
@@ -164,10 +181,12 @@ def complete(file: Plain) -> Plain:
     kinds, defaults = file.get("kinds", {}), file.get("defaults", {})
     links, nodes = kinds.get("links", {}), kinds.get("nodes", {})
     whole = {key: value for key, value in file.items() if key != "kinds"}
-    whole["links"] = [
+    every = [
         complete_link(link, links.get(link.get("kind"), {}), defaults.get("link", {}))
         for link in file["links"]
     ]
+    whole["links"] = [link for link in every if not makes_pairs(link.get("protocol"))]
+    whole["pair-links"] = [link for link in every if makes_pairs(link.get("protocol"))]
     whole["nodes"] = [
         complete_node(node, nodes.get(node.get("kind"), {}), defaults.get("limits", {}))
         for node in file["nodes"]
@@ -178,14 +197,18 @@ def complete(file: Plain) -> Plain:
 
 
 def complete_link(link: Plain, kind: Plain, defaults: Plain) -> Plain:
-    """Return a link with what its kind and the defaults say."""
-    return {key: value for key, value in layered(defaults, kind, link).items() if key != "kind"}
+    """Return a link with what its kind and the defaults say of links of its sort."""
+    whole = layered(defaults, kind, link)
+    if makes_pairs(whole.get("protocol")):
+        return {key: value for key, value in whole.items() if key in OF_PAIRS}
+    return {key: value for key, value in whole.items() if key not in ("kind", "heralding")}
 
 
 def complete_node(node: Plain, kind: Plain, limits: Plain) -> Plain:
     """Return a node with what its kind says; limits of its own are filled up from the default `limits`."""
     kme = dict(node.get("kme", {}))
-    whole = {**{key: value for key, value in kind.items() if key != "limits"}, **node, "kme": kme}
+    of_kind = {key: value for key, value in kind.items() if key != "limits"}
+    whole = layered(of_kind, {**node, "kme": kme})
     own = layered(kind.get("limits", {}), kme.get("limits", {}))
     if own:
         kme["limits"] = layered(limits, own)

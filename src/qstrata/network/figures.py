@@ -16,6 +16,7 @@ from qstrata.core.errors import InputError
 from qstrata.network.description import Link
 from qstrata.network.document import MAX_PROBLEMS, Problem, View
 from qstrata.network.entries import (
+    OF_PAIRS,
     LinkDefaults,
     LinkEntry,
     LinkKind,
@@ -24,6 +25,7 @@ from qstrata.network.entries import (
     complete_link,
     layered,
 )
+from qstrata.network.pair_tables import Memories, PairLink, makes_pairs
 from qstrata.network.protocols import are_known, check_devices
 from qstrata.network.shape import read
 from qstrata.network.tables import Clock, Demand, Limits, Session, SessionFigures
@@ -36,6 +38,7 @@ _TYPES: dict[type[msgspec.Struct], inspect.Type] = {
         Clock,
         Demand,
         Limits,
+        Memories,
         LinkDefaults,
         LinkEntry,
         LinkKind,
@@ -44,13 +47,23 @@ _TYPES: dict[type[msgspec.Struct], inspect.Type] = {
         SessionFigures,
     )
 }
+_OF_KEYS = tuple(
+    field.encode_name for field in msgspec.structs.fields(LinkKind) if field.encode_name not in OF_PAIRS
+)
 _ANY_LINK = {"ends": ["a", "b"], "length-km": 1, "loss-db": 0}
 
 
 def check_figures(root: View) -> list[Problem]:
     """Return the figures that contradict each other, in the tables that are right in shape."""
     figures = _Figures(root)
-    checks = (figures.clock, figures.limits, figures.devices, figures.sessions, figures.demands)
+    checks = (
+        figures.clock,
+        figures.limits,
+        figures.devices,
+        figures.memories,
+        figures.sessions,
+        figures.demands,
+    )
     return list(islice(chain.from_iterable(check() for check in checks), MAX_PROBLEMS))
 
 
@@ -129,6 +142,12 @@ class _Figures:
         if link is None or kind is None or default is None:
             return
         whole = complete_link(link, kind, default)
+        if makes_pairs(whole.get("protocol")):
+            yield from _pair_link(whole, views[:-1], is_kind=link is _ANY_LINK)
+            return
+        for view in views[:-1]:
+            if (at := view.get("heralding")).tree is not None:
+                yield Problem(at.place, "`heralding` is of links for pairs: give `protocol: barrett-kok`")
         if not are_known(whole):
             return
         if foreign := check_devices(whole, views):
@@ -148,6 +167,17 @@ class _Figures:
         except InputError as fault:
             at = _first((view.get("level") for view in views), views[0])
             yield Problem(at.place, str(fault), "level: counts")
+
+    def memories(self) -> Iterator[Problem]:
+        kinds = {key.text: view.get("memories") for key, view in self.kinds.get("nodes").tables()}
+        for view in kinds.values():
+            yield from _memories(_data(view, Memories), view)
+        for node in self.root.get("nodes").items():
+            of_kind = kinds.get(node.get("kind").text or "", View(None))
+            own = node.get("memories")
+            layers = [_data(of_kind, Memories), _data(own, Memories)]
+            if own.tree is not None and None not in layers:
+                yield from _memories(layered(*(layer for layer in layers if layer is not None)), own)
 
     @cached_property
     def sae_limits(self) -> dict[str, Limits]:
@@ -187,6 +217,32 @@ class _Figures:
     def _of_both(self, entry: Plain | None) -> list[Limits]:
         names = entry["between"] if entry is not None else []
         return [self.sae_limits[name] for name in names if name in self.sae_limits]
+
+
+def _pair_link(whole: Plain, views: tuple[View, ...], *, is_kind: bool) -> Iterator[Problem]:
+    """Tell what a link for pairs has that is of links for keys, and figures that no such link has."""
+    for view in views:
+        for key in _OF_KEYS:
+            if (at := view.get(key)).tree is not None:
+                yield Problem(at.place, f"`{key}` is of links for keys, this one makes pairs: remove it")
+    try:
+        link = msgspec.convert({"channels": "default", **whole}, PairLink)
+        _ = link.link_parameters
+        if not is_kind:
+            _ = link.channel_delay_ps
+    except InputError as fault:
+        at = _first((view.get("channels") for view in views), views[0])
+        yield Problem(at.place, str(fault), "channels: default")
+
+
+def _memories(data: Plain | None, view: View) -> Iterator[Problem]:
+    if data is None:
+        return
+    try:
+        _ = msgspec.convert(data, Memories).device_parameters
+    except InputError as fault:
+        t1_s = data.get("t1-s")
+        yield Problem(_first((view.get("t2-s"),), view).place, str(fault), f"{2 * t1_s:g}" if t1_s else "")
 
 
 def _fits(view: View, figures: dict[str, Any], limits: Limits) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ _HEAD = (
 def file_text(description: Description) -> str:
     """Return a network file (YAML, in fact JSON) that loads as this description."""
     data: dict[str, Any] = _said(msgspec.to_builtins(description))
+    data["links"] += data.pop("pair-links")
     if description.clock.mode != "scaled":
         del data["clock"]["rate"]
     return _HEAD + msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"

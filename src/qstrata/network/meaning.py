@@ -13,6 +13,7 @@ from msgspec import inspect
 from qstrata.core.errors import InputError
 from qstrata.core.service_unit import DEFAULT_NID, sae_id
 from qstrata.core.urn import Urn, longest_prefix
+from qstrata.network.circuit_meaning import check_circuits
 from qstrata.network.document import MAX_PROBLEMS, Place, Problem, Scalar, Sequence, View
 from qstrata.network.protocols import profile_names
 from qstrata.network.suggestion import asked, did_you_mean, nearest
@@ -36,6 +37,7 @@ def check_references(root: View) -> list[Problem]:
         _check_saes,
         _check_routes,
         _check_pairs,
+        check_circuits,
     )
     return list(islice(chain.from_iterable(check(root) for check in checks), MAX_PROBLEMS))
 

@@ -207,9 +207,9 @@ def _bearers(description: Description, links: list[Link]) -> tuple[BearerSpec, .
         rows.append(BearerSpec(names.fibre, "fibre", link.fibre_delay_ps))
         rows.append(BearerSpec(names.distillation, "channel", link.distillation_delay_ps or 0))
         rows.append(BearerSpec(names.relay, "channel", link.relay_delay_ps or 0))
-    for link in description.pair_links:
-        rows.append(BearerSpec(link.fibre, "fibre", link.fibre_delay_ps))
-        rows.append(BearerSpec(link.channel, "channel", link.channel_delay_ps))
+    for pair_link in description.pair_links:
+        rows.append(BearerSpec(pair_link.fibre, "fibre", pair_link.fibre_delay_ps))
+        rows.append(BearerSpec(pair_link.channel, "channel", pair_link.channel_delay_ps))
     return tuple(rows)
 
 

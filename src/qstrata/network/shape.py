@@ -135,7 +135,9 @@ class _Reader:
             )
             return None
         given = _short(tree.text) if tree.plain else f'"{_short(tree.text)}"'
-        self.refuse(tree.place, f"{what} is `{given}`, but must be {in_words(wanted, notes)}{hint}", meant)
+        source = f" ({notes['source']})" if "source" in notes and tree.plain else ""
+        needed = f"must be {in_words(wanted, notes)}{source}"
+        self.refuse(tree.place, f"{what} is `{given}`, but {needed}{hint}", meant)
         return None
 
 

@@ -6,7 +6,17 @@ import msgspec
 
 Action = Literal["add", "remove", "change"]
 Kind = Literal[
-    "node", "link", "sae", "session", "demand", "policy", "routes", "limits", "defaults", "management"
+    "node",
+    "link",
+    "circuit",
+    "sae",
+    "session",
+    "demand",
+    "policy",
+    "routes",
+    "limits",
+    "defaults",
+    "management",
 ]
 
 

@@ -16,9 +16,10 @@ MAX_SAES = 1000
 MAX_PAIRS = 100_000
 
 
-def said(meaning: str, unit: str = "", meant: str = "", **bounds: Any) -> Meta:
-    """Return what is known of a key: its meaning, its unit, the words for what is wanted, its bounds."""
-    extra = {key: value for key, value in (("unit", unit), ("meant", meant)) if value}
+def said(meaning: str, unit: str = "", meant: str = "", source: str = "", **bounds: Any) -> Meta:
+    """Return what is known of a key: meaning, unit, the words for what is wanted, bounds and their source."""
+    notes = (("unit", unit), ("meant", meant), ("source", source))
+    extra = {key: value for key, value in notes if value}
     return Meta(description=meaning, extra=extra or None, **bounds)
 
 
@@ -189,7 +190,10 @@ class Channel(Table, frozen=True, kw_only=True):
 
 
 class Channels(Table, frozen=True, kw_only=True):
-    """The companion channels of a link; without both of them the link cannot be activated."""
+    """The companion channels of a link: `distillation` and `relay` of one for keys, else `pairs`.
+
+    Without both of its own a link for keys cannot be activated.
+    """
 
     distillation: (
         Annotated[Channel, Meta(description="over which both ends distil key from their detections")] | None
@@ -197,11 +201,14 @@ class Channels(Table, frozen=True, kw_only=True):
     relay: Annotated[Channel, Meta(description="over which keys are relayed, masked by link bits")] | None = (
         None
     )
+    pairs: (
+        Annotated[Channel, Meta(description="over which a link for pairs carries words about them")] | None
+    ) = None
 
 
 WantedChannels = Annotated[
     Literal["default"] | Channels,
-    Meta(description="the companion classical channels; `default`: both, as long as the fibre"),
+    Meta(description="the companion classical channels; `default`: all, as long as the fibre"),
 ]
 
 

@@ -26,6 +26,9 @@ FIGURES = {
 }
 INTENSITIES = {"signal-intensity": 0.5, "weak-intensity": 0.1, "vacuum-intensity": 0.001}
 
+OF_PAIRS = ("ends", "length-km", "loss-db", "medium", "heralding")
+PAIR_PROTOCOLS = ("barrett-kok", "single-click")
+
 Path = tuple[Any, ...]
 
 
@@ -94,7 +97,17 @@ class Documents:
         document |= {"name": self.name(), "domain": "dom"}
         kinds = document.setdefault("kinds", {"links": {"metro": {}}, "nodes": {"hub": {}}})
         document["nodes"] = [self.node(name, port, kinds) for port, name in enumerate(nodes, 9000)]
-        document["links"] = [self.link(a, b, kinds) for a, b in itertools.pairwise(nodes)]
+        for name, kind in kinds.get("links", {}).items():
+            kinds["links"][name] = self.of_sort(kind, pairs=self.coin())
+        pairs = self.coin()
+        document["links"] = [
+            self.link(a, b, kinds, pairs and b == nodes[-1]) for a, b in itertools.pairwise(nodes)
+        ]
+        document.pop("circuits", None)
+        if pairs:
+            document["circuits"] = [{**self.table("Circuit"), "path": nodes[-2:]}]
+            for node in document["nodes"]:
+                node["memories"] = self.table("Memories")
         document["saes"] = [{**self.table("Sae"), "name": sae, "node": sae.split(":")[3]} for sae in saes]
         for table, struct in (("sessions", "Session"), ("demands", "Demand")):
             if table in document:
@@ -115,10 +128,25 @@ class Documents:
         node.get("kme", {}).update({"port": port})
         return self.of_kind(node, kinds.get("nodes", {}))
 
-    def link(self, a: str, b: str, kinds: dict[str, Any]) -> dict[str, Any]:
-        own = {"ends": [a, b], "channels": self.channels(), "protocol": self.protocol}
-        link = {**self.table("LinkEntry"), **own}
-        return self.of_kind(link, kinds.get("links", {}))
+    def link(self, a: str, b: str, kinds: dict[str, Any], pairs: bool) -> dict[str, Any]:
+        link = {**self.of_sort(self.table("LinkEntry"), pairs), "ends": [a, b]}
+        if pairs:
+            link["channels"] = "default" if self.coin() else {"pairs": {}}
+        else:
+            link |= {"channels": self.channels(), "protocol": self.protocol}
+        alike = {
+            name: kind
+            for name, kind in kinds.get("links", {}).items()
+            if (kind.get("protocol") in PAIR_PROTOCOLS) is pairs
+        }
+        return self.of_kind(link, alike)
+
+    def of_sort(self, link: dict[str, Any], pairs: bool) -> dict[str, Any]:
+        """Return what there is of a link, or of a kind of them, if it makes pairs, or if it makes key."""
+        if not pairs:
+            return {key: value for key, value in link.items() if key != "heralding"}
+        kept = {key: value for key, value in link.items() if key in OF_PAIRS}
+        return {**kept, "protocol": self.random.choice(PAIR_PROTOCOLS)}
 
     def of_kind(self, entry: dict[str, Any], kinds: dict[str, Any]) -> dict[str, Any]:
         if kinds and self.coin():
@@ -144,6 +172,8 @@ class Documents:
             return self.random.choice(
                 ({}, {"delay-us": self.figure(0, 1e6)}, {"length-km": self.figure(1, 20_000)})
             )
+        if struct == "Memories":
+            return self.memories()
         table = self.tables[struct]
         keys = [key for key in table["properties"] if key in table["required"] or self.coin()]
         return {key: self.value(table["properties"][key], key) for key in keys if key not in skip}
@@ -157,6 +187,15 @@ class Documents:
         if self.protocol != "decoy-bb84":
             return others
         return {**others, **(PROBABILITIES if self.coin() else {}), **(INTENSITIES if self.coin() else {})}
+
+    def memories(self) -> dict[str, Any]:
+        others = {
+            key: self.value(node, key)
+            for key, node in self.tables["Memories"]["properties"].items()
+            if key not in ("t1-s", "t2-s") and self.coin()
+        }
+        times = {"t1-s": 10.0, "t2-s": self.random.choice((5.0, 20.0))}
+        return {**others, **{key: value for key, value in times.items() if self.coin()}}
 
     def limits(self) -> dict[str, Any]:
         figures = {
