@@ -101,3 +101,27 @@ def test_the_key_of_a_finished_block_is_wiped(tags):
     with pytest.raises(InternalError, match="taken or wiped"):
         given.bits.reveal()
     assert want(tags, 5)[0].key == "a-b/1/1"
+
+
+def test_a_key_asked_for_again_is_given_once_it_has_left_the_ledger(tags):
+    apart(tags)
+    wanted = TagKeyWanted("a-b", 5, "")
+    (leaving,) = tags.wanted(wanted, AGENT, 0)
+    assert tags.wanted(wanted, AGENT, 0) == []
+    (sent,) = leaving.then(0)
+    assert tags.wanted(wanted, AGENT, 0) == [sent]
+
+
+def test_a_key_whose_block_is_lost_while_it_leaves_the_ledger_is_given_to_nobody(tags):
+    apart(tags)
+    (leaving,) = tags.wanted(TagKeyWanted("a-b", 5, ""), AGENT, 0)
+    tags.forget("a-b", 5)
+    assert leaving.then(0) == []
+
+
+def test_a_key_that_gives_way_to_another_of_its_block_is_wiped(tags):
+    apart(tags)
+    first, _ = want(tags, 5)
+    want(tags, 5, "a-b/1/1")
+    with pytest.raises(InternalError, match="taken or wiped"):
+        first.bits.reveal()

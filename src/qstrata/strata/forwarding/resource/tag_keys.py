@@ -27,6 +27,7 @@ class TagKeys:
         self._keys: dict[str, dict[str, TagKey]] = {}
         self._totals: dict[str, TagTotals] = {}
         self._given: dict[tuple[str, int], TagKeyGiven] = {}
+        self._leaving: set[str] = set()
         self.load(records)
 
     def load(self, records: Sequence[Record]) -> None:
@@ -73,17 +74,26 @@ class TagKeys:
         agent = self._station.local(End.FORWARDING_RES, f"agent.{message.link}")
         known = self._given.get((message.link, message.block))
         if known is not None and message.key in ("", known.key):
-            return [Send(agent, known)]
+            return [] if known.key in self._leaving else [Send(agent, known)]
         keys = self._keys.get(message.link, {})
         chosen = keys.pop(message.key or next(iter(keys), ""), None)
         if chosen is None:
             nothing = TagKeyGiven(message.link, message.block, "", KeyMaterial(b""), len(keys))
             return [Send(agent, nothing)]
         given = TagKeyGiven(message.link, message.block, chosen.key, chosen.bits, len(keys))
+        self.forget(message.link, message.block)
         self._given[(message.link, message.block)] = given
         if len(self._given) > GIVEN_REMEMBERED:
             self.forget(*next(iter(self._given)))
-        return [Commit((Drop(TagKey.kind, chosen.key),), lambda now: [Send(agent, given)])]
+        self._leaving.add(given.key)
+
+        def gone(now: int) -> Effects:
+            self._leaving.discard(given.key)
+            # A block that was given up meanwhile has no use for it, and its bits are wiped.
+            wanted = self._given.get((message.link, message.block)) is given
+            return [Send(agent, given)] if wanted else []
+
+        return [Commit((Drop(TagKey.kind, chosen.key),), gone)]
 
     def forget(self, link: str, block: int) -> None:
         """Wipe the key that a block was given: it is finished."""
