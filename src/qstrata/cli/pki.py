@@ -83,19 +83,20 @@ def export(
     state_dir: StateDir = None,
 ) -> None:
     """Copy certificate and key of an SAE or a KME, and the CA's certificate, for whoever is to use them."""
+    from qstrata.network.certificates import ca_of, folder_of, held_certificates
     from qstrata.network.certificates import export as copy
-    from qstrata.network.certificates import folder_of, held_certificates
     from qstrata.network.pki import CertificatePaths
     from qstrata.network.suggestion import did_you_mean
 
-    root = folder_of(place_of(network, state_dir).paths)
+    state = place_of(network, state_dir).paths
+    root = folder_of(state)
     held = [row for row in held_certificates(root, _now_s()) if row.uri]
     found = [row for row in held if row.uri == who or Path(row.file).name == f"{who}.sae.pem"]
     if not found:
         raise InputError(f"nobody here is called {who!r}{did_you_mean(who, [row.uri for row in held])}")
     certificate = Path(found[0].file)
     paths = CertificatePaths(found[0].uri, certificate, certificate.with_suffix(".key"))
-    for file in copy(paths, root / "ca.pem", folder):
+    for file in copy(paths, ca_of(state), folder):
         out(str(file))
 
 

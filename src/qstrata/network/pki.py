@@ -29,8 +29,6 @@ _DAY = datetime.timedelta(days=1)
 _SKEW = datetime.timedelta(hours=1)
 _CA_LIFE = 3650 * _DAY
 _LEAF_LIFE = 365 * _DAY
-_RENEW_BEFORE = 7 * _DAY
-_OTHERS = 0o077
 _RSA_BITS_MIN = 2048
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 RENEW_BEFORE = 7 * _DAY

@@ -76,6 +76,14 @@ def test_an_sae_is_handed_its_files(capsys, made, tmp_path, who):
     assert "is there already" in capsys.readouterr().err
 
 
+def test_an_sae_is_handed_the_ca_that_lies_elsewhere(capsys, made, tmp_path):
+    paths, ca = state_paths("madrid"), tmp_path / "authority.pem"
+    made.ca.certificate.rename(ca)
+    keep(paths, Certificates(folder=paths.pki, ca=ca))
+    assert main(["pki", "export", "a", str(tmp_path / "mine")]) == 0
+    assert (tmp_path / "mine" / "authority.pem").read_bytes() == ca.read_bytes()
+
+
 def test_nobody_is_handed_the_files_of_somebody_unknown(capsys, made, tmp_path):
     assert main(["pki", "export", "urn:qkd:lab:aa:sae", str(tmp_path)]) == 1
     assert "did you mean `urn:qkd:lab:a:sae`" in capsys.readouterr().err

@@ -140,6 +140,11 @@ def test_certificates_that_were_brought_along_are_used_where_they_are(tmp_path, 
     client_context(paths.saes[0], paths.ca.certificate)
 
 
+def test_certificates_that_were_brought_along_are_found_from_everywhere(tmp_path, made, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    assert taken(Path(tmp_path.name), Path(tmp_path.name, "ca.pem")) == made
+
+
 def test_a_ca_may_lie_elsewhere(tmp_path, made):
     elsewhere = tmp_path / "authority.pem"
     made.ca.certificate.rename(elsewhere)
@@ -176,6 +181,11 @@ def take_clients(made: PkiPaths, other: PkiPaths) -> None:
         getattr(made.kmes[0], part).write_bytes(getattr(made.saes[0], part).read_bytes())
 
 
+def take_other_kmes(made: PkiPaths, other: PkiPaths) -> None:
+    for part in ("certificate", "key"):
+        getattr(made.kmes[0], part).write_bytes(getattr(made.kmes[1], part).read_bytes())
+
+
 def take_other_ca(made: PkiPaths, other: PkiPaths) -> None:
     made.ca.certificate.write_bytes(other.ca.certificate.read_bytes())
 
@@ -189,6 +199,7 @@ def take_other_ca(made: PkiPaths, other: PkiPaths) -> None:
         (swap_key, "is that of another certificate"),
         (lock_key, "is not an unencrypted private key"),
         (take_clients, "not for servers.*serverAuth"),
+        (take_other_kmes, "it names urn:qkd:lab:kme:b, not urn:qkd:lab:kme:a"),
         (take_other_ca, "did not sign it"),
     ],
 )
