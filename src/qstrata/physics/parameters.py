@@ -150,7 +150,8 @@ PARAMETERS: tuple[Parameter, ...] = (
 def check_ranges(parameters: KeyLinkParameters, table: Iterable[Parameter]) -> None:
     """Refuse figures outside the ranges of a protocol's table.
 
-    Raises InputError for a value that is not a number or outside its range, naming both.
+    Raises InputError for a value that is not a number or outside its range, naming both, and what the default
+    profile says with its source.
     """
     for parameter in table:
         value = getattr(parameters, parameter.name)
@@ -158,7 +159,13 @@ def check_ranges(parameters: KeyLinkParameters, table: Iterable[Parameter]) -> N
             raise InputError(
                 f"link parameter {parameter.name} ({parameter.meaning}) is {value!r}: "
                 f"give a number from {parameter.minimum:g} to {parameter.maximum:g} {parameter.unit}"
+                f"{_usual(parameters, parameter.name)}"
             )
+
+
+def _usual(parameters: KeyLinkParameters, name: str) -> str:
+    fields = parameters.protocol.profile().fields
+    return next((f"; usual: {field.value:g} ({field.source})" for field in fields if field.name == name), "")
 
 
 def decoy(parameters: KeyLinkParameters) -> LinkParameters:

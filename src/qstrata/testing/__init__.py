@@ -1,6 +1,7 @@
 """Fixtures and conformance suites for those who build on qstrata."""
 
 from qstrata.testing.engine_suite import check_devices, check_engine
+from qstrata.testing.protocol_suite import check_protocol
 from qstrata.testing.store_suite import StoreFactory, check_store
 
-__all__ = ["StoreFactory", "check_devices", "check_engine", "check_store"]
+__all__ = ["StoreFactory", "check_devices", "check_engine", "check_protocol", "check_store"]

@@ -139,8 +139,8 @@ def outcome_probabilities(parameters: PairSourceParameters) -> "NDArray[np.float
     return np.array([row])
 
 
-def key_length(counts: Counts | ExpectedCounts, parameters: PairSourceParameters) -> KeyEstimate:
-    """Return the secret key that the coincidences of one block prove (Tomamichel et al. 2012)."""
+def key_length(counts: Counts | ExpectedCounts, parameters: KeyLinkParameters) -> KeyEstimate:
+    """Return the secret key that one block of qubits or coincidences proves (Tomamichel et al. 2012)."""
     key_bits, test_bits = sum(counts.n[0]), sum(counts.n[1])
     test_error = sum(counts.m[1]) / test_bits if test_bits else 0.5
     qber = sum(counts.m[0]) / key_bits if key_bits else None

@@ -1,0 +1,79 @@
+"""The conformance suite of key protocols: ours and one of another package pass, and broken ones do not."""
+
+import itertools
+
+import msgspec
+import pytest
+
+from qstrata.core.randomness import stream
+from qstrata.network.protocols import BUILT_IN
+from qstrata.physics.protocols.bbm92 import BBM92
+from qstrata.testing import check_protocol
+from tests.conformance.single_photons import SINGLE_PHOTONS
+
+
+@pytest.mark.parametrize("protocol", [*BUILT_IN, SINGLE_PHOTONS], ids=lambda protocol: protocol.name)
+def test_a_protocol_keeps_every_promise(protocol):
+    check_protocol(protocol)
+
+
+def bbm92(**changes):
+    """Return BBM92 with other functions, of profiles whose parameters name it."""
+
+    class Own(BBM92.profiles[0].parameters, frozen=True, kw_only=True):
+        @property
+        def protocol(self):
+            return made
+
+    profile = msgspec.structs.replace(BBM92.profiles[0], parameters=Own)
+    made = msgspec.structs.replace(BBM92, **({"profiles": (profile,)} | changes))
+    return made
+
+
+def longer(counts, link):
+    estimate = BBM92.key_length(counts, link)
+    return msgspec.structs.replace(estimate, length_bits=2 * estimate.length_bits)
+
+
+def unlike(numbers, link):
+    return BBM92.outcome_probabilities(link) * next(numbers)
+
+
+def without_source():
+    profile = bbm92().profiles[0]
+    fields = tuple(msgspec.structs.replace(field, source="") for field in profile.fields)
+    return (msgspec.structs.replace(profile, fields=fields),)
+
+
+def drawn(link):
+    share = 1.0 + 1e-3 * stream(1, "drift").random()
+    table = BBM92.outcome_probabilities(link) * share
+    table[0, 6] = 1.0 - table[0, :6].sum() * 1.1
+    return table
+
+
+BROKEN = {
+    "the probabilities do not add up": {"outcome_probabilities": drawn},
+    "equal parameters give other": {
+        "outcome_probabilities": lambda link, turns=itertools.cycle((1.0, 1.0 - 1e-10)): unlike(turns, link)
+    },
+    "more key than its limit": {"key_length": longer},
+    "more loss gives more key": {
+        "asymptotic_rate": lambda link: link.loss_db / 100.0 if link.loss_db < 100.0 else 0.0
+    },
+    "is accepted": {"check": lambda link: None},
+    "no profile": {"profiles": ()},
+    "too many or too few": {"table": BBM92.table[1:]},
+    "those of another protocol": {"profiles": BBM92.profiles, "name": "other"},
+}
+
+
+@pytest.mark.parametrize("promise", BROKEN)
+def test_a_broken_protocol_is_told_which_promise_it_breaks(promise):
+    with pytest.raises(AssertionError, match=promise):
+        check_protocol(bbm92(**BROKEN[promise]))
+
+
+def test_figures_without_source_are_not_taken():
+    with pytest.raises(AssertionError, match="has no source"):
+        check_protocol(bbm92(profiles=without_source()))

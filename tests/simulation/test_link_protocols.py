@@ -1,0 +1,143 @@
+"""One acceptance suite for every key protocol of links: only `protocol:` in the network file differs."""
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from qstrata.core.errors import InputError
+from qstrata.fabric.messages.lab import LabAnswer
+from qstrata.network import plugins
+from qstrata.network.loader import load_text
+from qstrata.network.protocols import BUILT_IN_NAMES, GROUP
+from qstrata.network.shipped import shipped_text
+from qstrata.network.simulation import Simulation
+from qstrata.testing.checker import check
+from qstrata.testing.history import calls_of
+from tests.conformance.single_photons import SINGLE_PHOTONS
+from tests.simulation.looking import Forwarding, get_keys, heal, inject, run, share_keys
+
+PROTOCOLS = (*BUILT_IN_NAMES, SINGLE_PHOTONS.name)
+QUINTIN, AQUILES, QUEVEDO = (f"urn:qkd:madqci:{site}:sae" for site in ("quintin", "aquiles", "quevedo"))
+SCARCE = "quijote-aquiles"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch):
+    """Install another package, which brings a protocol."""
+    point = EntryPoint(SINGLE_PHOTONS.name, "tests.conformance.single_photons:SINGLE_PHOTONS", GROUP)
+
+    def points(**wanted):
+        is_wanted = wanted["group"] == GROUP and wanted.get("name", point.name) == point.name
+        return [point] if is_wanted else []
+
+    monkeypatch.setattr("importlib.metadata.entry_points", points)
+    forget()
+    yield
+    forget()
+
+
+def forget():
+    plugins.plugin_names.cache_clear()
+    plugins.find_plugin.cache_clear()
+
+
+def madrid(protocol):
+    """Return Madrid with links of a protocol, without provisioned key: what it has, it made."""
+    text = shipped_text("madrid").replace("channels: default", f"channels: default\n    protocol: {protocol}")
+    return load_text(text, "madrid.yaml").with_overrides(initial_key_bits=0)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_keys_flow_end_to_end_through_cut_and_heal_and_the_checker_finds_nothing(protocol):
+    lines: list[bytes] = []
+    sim = Simulation(madrid(protocol), seed=1, log=lines, checked=True)
+    run(sim, 5)
+    assert get_keys(sim, QUINTIN, AQUILES).outcome == 503
+    assert get_keys(sim, QUEVEDO, AQUILES).outcome == 503
+    run(sim, 140)
+    assert {state.state for state in Forwarding(sim).links.values()} == {"active"}
+    assert share_keys(sim, QUINTIN, AQUILES, 8) == 8
+
+    inject(sim, "cut", f"fibre/{SCARCE}")
+    run(sim, 5)
+    assert Forwarding(sim).links[SCARCE].state == "passive"
+    assert share_keys(sim, AQUILES, QUINTIN, 8) == 8
+    heal(sim, "cut", f"fibre/{SCARCE}")
+    run(sim, 140)
+    assert Forwarding(sim).links[SCARCE].state == "active"
+    blocks = Forwarding(sim).reports[SCARCE].blocks
+    run(sim, 130)
+    after = Forwarding(sim)
+    assert after.reports[SCARCE].blocks >= blocks + 2
+    assert after.alarms == ()
+    assert share_keys(sim, QUEVEDO, AQUILES, 8) == 8
+
+    run(sim, 5)
+    sim.recorder.flush()
+    verdict = check(lines, calls_of(sim.history))
+    assert verdict.ok, verdict.violations[:5]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_key_rates_are_what_the_closed_form_gives_blocks_of_that_length(protocol):
+    sim = Simulation(madrid(protocol), seed=3)
+    run(sim, 330)
+    reports = Forwarding(sim).reports
+    for link in sim.description.links:
+        parameters = link.link_parameters
+        own = parameters.protocol
+        expected = own.expected_counts(parameters, parameters.pulse_rate_hz * link.block_s)
+        bits = own.key_length(expected, parameters).length_bits
+        assert bits > 0
+        assert reports[link.name].key_rate_bps == pytest.approx(bits / link.block_s, rel=0.05)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_equal_seeds_give_equal_logs(protocol):
+    def log():
+        lines: list[bytes] = []
+        sim = Simulation(madrid(protocol), seed=5, log=lines)
+        run(sim, 100)
+        sim.recorder.flush()
+        return lines
+
+    assert log() == log()
+
+
+def test_an_attack_on_pairs_is_noticed_and_its_alarm_names_the_error_rates():
+    sim = Simulation(madrid("bbm92"), seed=2)
+    run(sim, 130)
+    assert Forwarding(sim).alarms == ()
+    inject(sim, "intercept-resend", "quintin-quijote", 0.4)
+    run(sim, 70)
+    (alarm,) = Forwarding(sim).alarms
+    assert "error rate in Z" in str(alarm)
+
+
+@pytest.mark.parametrize("kind", ["photon-number-splitting", "blinding", "tap"])
+def test_an_attack_that_a_protocol_has_no_closed_form_of_is_refused(kind):
+    sim = Simulation(madrid("bbm92"), seed=2)
+    run(sim, 1)
+    answers = []
+    sim.assembly.inject(kind, SCARCE, 0.5, answers.append)
+    run(sim, 0.1)
+    (answer,) = answers
+    assert isinstance(answer, LabAnswer)
+    assert answer.error == (
+        f"{kind} is not modelled on links of bbm92: inject one of cut, loss, raman, intercept-resend"
+    )
+
+
+def test_links_of_several_protocols_relay_one_key():
+    text = shipped_text("madrid")
+    for protocol in PROTOCOLS:
+        text = text.replace("channels: default\n", f"channels: default \n    protocol: {protocol}\n", 1)
+    sim = Simulation(load_text(text, "madrid.yaml").with_overrides(initial_key_bits=0), seed=1)
+    assert [link.protocol for link in sim.description.links] == list(PROTOCOLS)
+    run(sim, 140)
+    assert share_keys(sim, QUINTIN, AQUILES, 4) == 4
+
+
+def test_a_protocol_that_no_package_brings_is_refused():
+    with pytest.raises(InputError, match="did you mean `single-photons`"):
+        madrid("single-photon")
