@@ -254,11 +254,11 @@ def raman(share: float) -> list[Row]:
 
 
 STRENGTHS = (
-    ("intercept_resend", "error rate in Z", (0.0019, 0.0021, 0.0026)),
-    ("photon_number_splitting", "share of weak decoys", (0.010, 0.0115, 0.014)),
-    ("blinding", "vacuum yield", (0.16, 0.185, 0.22)),
-    ("tap", "click rate", (0.0017, 0.0019, 0.0023)),
-    ("raman", "vacuum yield", (29.0, 33.0, 40.5)),
+    ("intercept_resend", "error rate in Z", (0.0019, 0.0021, 0.0026), 30_000),
+    ("photon_number_splitting", "share of weak decoys", (0.010, 0.0115, 0.014), 8_000),
+    ("blinding", "vacuum yield", (0.16, 0.185, 0.22), 8_000),
+    ("tap", "click rate", (0.0017, 0.0019, 0.0023), 8_000),
+    ("raman", "vacuum yield", (29.0, 33.0, 40.5), 30_000),
 )
 _FIELDS = {
     "intercept_resend": "intercept_resend_share",
@@ -274,10 +274,10 @@ def detection(share: float) -> list[Row]:
     commissioned = link(LOSS_DB)
     instruments = Instruments(commissioned)
     rows = []
-    for attack, instrument, strengths in STRENGTHS:
+    for attack, instrument, strengths, blocks_of_strongest in STRENGTHS:
         for strength in strengths:
             predicted = power(commissioned, link(LOSS_DB, **{_FIELDS[attack]: strength}), 6e9)[instrument]
-            full = 30_000 if strength == strengths[-1] else 10_000
+            full = blocks_of_strongest if strength == strengths[-1] else blocks_of_strongest // 3
             seed = len(rows) + 1
             blocks = count(commissioned, at_least(200, full, share), seed=seed, **{attack: strength})
             alarms = sum(

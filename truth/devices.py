@@ -2,13 +2,13 @@
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.device import BlockClosed, CountsReport, Discard, Read, Records
 from qstrata.physics.counts import Counts, add, zero
 from qstrata.physics.parameters import LinkParameters
-from qstrata.physics.postprocessing.estimation import block_counts
-from qstrata.physics.postprocessing.sifting import sift, unpack_bits, unpack_intensities
+from qstrata.physics.postprocessing.sifting import unpack_bits, unpack_intensities
 from qstrata.physics.profiles import profile
 from qstrata.twin.native import CLICKS
 from tests.unit.twin.harness import ALICE, BOB, World, inject, link_plan, switch_on, twin_plan
@@ -79,18 +79,24 @@ def _sifted(world: World, number: int) -> Counts:
     clicks = detected.clicks
     bits = [unpack_bits(end.bits.reveal(), clicks) for end in (prepared, detected)]
     bases = [unpack_bits(end.bases, clicks) for end in (prepared, detected)]
-    wrong = bits[0] ^ bits[1]
-    sifted = sift(bases[0], bases[1])
-    counts = block_counts(
-        prepared.sent,
-        unpack_intensities(prepared.intensities, clicks),
-        sifted,
-        wrong[sifted.test],
-        wrong[sifted.key],
+    kinds = unpack_intensities(prepared.intensities, clicks)
+    wrong = bits[0] != bits[1]
+    equal = [(bases[0] == basis) & (bases[1] == basis) for basis in (0, 1)]
+    counts = Counts(
+        sent=prepared.sent,
+        n=(_by_intensity(kinds[equal[0]]), _by_intensity(kinds[equal[1]])),
+        m=(_by_intensity(kinds[equal[0] & wrong]), _by_intensity(kinds[equal[1] & wrong])),
+        detections=clicks,
+        clicks_z=int(np.count_nonzero(bases[1] == 0)),
     )
     for owner in (ALICE, BOB):
         world.tell(owner, Discard(f"d{number}", number))
-    return msgspec.structs.replace(counts, clicks_z=int(np.count_nonzero(bases[1] == 0)))
+    return counts
+
+
+def _by_intensity(kinds: NDArray[np.uint8]) -> tuple[int, int, int]:
+    signal, weak, vacuum = np.bincount(kinds, minlength=3).tolist()
+    return signal, weak, vacuum
 
 
 def _records(answers: list[object]) -> Records:

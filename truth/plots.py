@@ -138,13 +138,13 @@ def _pairs(share: float, left: Any, right: Any) -> None:
 def _attacks(share: float, left: Any, right: Any) -> None:
     commissioned = link(LOSS_DB)
     instruments = Instruments(commissioned)
-    strengths = np.linspace(0.001, 0.0032, 12)
+    strengths = np.linspace(0.001, 0.0032, 45)
     predicted = [
         power(commissioned, link(LOSS_DB, intercept_resend_share=float(s)), 6e9)["error rate in Z"]
         for s in strengths
     ]
     left.plot(100 * strengths, predicted, lw=1, label="predicted")
-    for seed, strength in enumerate(strengths[::2], 1):
+    for seed, strength in enumerate(strengths[::8], 1):
         blocks = count(commissioned, at_least(100, 1_000, share), seed=seed, intercept_resend=float(strength))
         alarms = [
             any(found.instrument == "error rate in Z" for found in instruments.findings(block))
