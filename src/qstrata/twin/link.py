@@ -12,8 +12,9 @@ from qstrata.core.errors import InternalError
 from qstrata.core.randomness import stream
 from qstrata.physics.counts import Counts, add, zero
 from qstrata.physics.parameters import KeyLinkParameters
+from qstrata.planes.beats import phase_ps
 from qstrata.twin.contract import Window
-from qstrata.twin.sampling import draw_counts, odds, phase_ps, pulses_before
+from qstrata.twin.sampling import draw_counts, odds, pulses_before
 
 WINDOWS_AHEAD = 64
 """At most so many reports are drawn ahead, in one draw."""

@@ -7,7 +7,6 @@ stretches add up to the draw of both.
 
 import math
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -61,11 +60,6 @@ def pulses_before(pulse_rate_hz: float, running_ps: int) -> int:
     Exact in integers: differences of adjacent stretches add up. The rate is taken in whole millihertz.
     """
     return running_ps * round(pulse_rate_hz * _MILLI) // (PS_PER_S * _MILLI)
-
-
-def phase_ps(link: str, period_ps: int) -> int:
-    """Return where in the report period a link reports: fixed by its name, spread evenly over links."""
-    return int.from_bytes(blake2b(link.encode(), digest_size=16).digest(), "big") % period_ps
 
 
 def odds(parameters: KeyLinkParameters) -> Odds:

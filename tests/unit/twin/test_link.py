@@ -6,8 +6,8 @@ from qstrata.core.errors import InternalError
 from qstrata.core.time import PS_PER_S
 from qstrata.physics.counts import add, zero
 from qstrata.physics.profiles import profile
+from qstrata.planes.beats import phase_ps
 from qstrata.twin.link import WINDOWS_AHEAD, LinkRun
-from qstrata.twin.sampling import phase_ps
 
 HEALTHY = profile().link_parameters(6.0)
 LOSSY = profile().link_parameters(26.0)

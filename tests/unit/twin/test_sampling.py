@@ -9,7 +9,7 @@ from qstrata.physics.counts import counts_from_outcomes, expected_counts, outcom
 from qstrata.physics.parameters import LinkParameters
 from qstrata.physics.profiles import profile
 from qstrata.twin.faults import FaultBook
-from qstrata.twin.sampling import disturbed, draw_counts, odds, phase_ps, pulses_before
+from qstrata.twin.sampling import disturbed, draw_counts, odds, pulses_before
 
 LINK = profile().link_parameters(6.0)
 FIBRE = "fibre/a-b"
@@ -27,14 +27,6 @@ def test_pulses_of_adjacent_stretches_add_up_to_those_of_the_whole():
     parts = [pulses_before(100e6, end) - pulses_before(100e6, start) for start, end in pairwise(cuts)]
     assert sum(parts) == pulses_before(100e6, cuts[-1]) == 300_000_000
     assert pulses_before(0.5, 4 * PS_PER_S) == 2
-
-
-def test_links_report_at_instants_of_their_own():
-    phases = {phase_ps(f"link{number}", PS_PER_S) for number in range(100)}
-    assert len(phases) == 100
-    quarters = [sum(4 * phase // PS_PER_S == quarter for phase in phases) for quarter in range(4)]
-    assert min(quarters) > 10
-    assert phase_ps("a-b", PS_PER_S) == phase_ps("a-b", PS_PER_S)
 
 
 def test_behind_a_cut_fibre_only_background_clicks_and_half_of_it_is_wrong():

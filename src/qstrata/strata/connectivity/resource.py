@@ -22,6 +22,7 @@ from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
 from qstrata.planes import places
 from qstrata.planes.asking import Outbox
+from qstrata.planes.beats import next_beat_ps
 
 
 class Termination(Element):
@@ -164,7 +165,7 @@ class Termination(Element):
         return [*self._sample(now), *beat]
 
     def _beat_at(self, now: int) -> Timer:
-        return Timer(now + self._period_ps, self._beat)
+        return Timer(next_beat_ps(str(self.address), self._period_ps, now), self._beat)
 
     def _beat(self, now: int) -> Effects:
         return [*self._sample(now), self._beat_at(now)] if self._period_ps else ()

@@ -14,13 +14,14 @@ import msgspec
 from qstrata.core.address import Address
 from qstrata.core.effects import Effect, Effects, Send, Timer
 from qstrata.core.time import PS_PER_S
-from qstrata.fabric.messages.attachment import Attach, Attached, Detached
+from qstrata.fabric.messages.attachment import Attach, Attached, Detached, Light
 from qstrata.fabric.messages.entanglement import PairWord, Purpose
 from qstrata.fabric.messages.qubits import Measured, MeasureQubit, Refused
 from qstrata.fabric.messages.samples import AxisCount, ProbeForwarding, SideSample, StationSample
 from qstrata.fabric.port import Port
 from qstrata.physics.bell import SIGNS
 from qstrata.planes import places
+from qstrata.planes.beats import next_beat_ps
 from qstrata.strata.forwarding.resource.entangler import Entangler
 from qstrata.strata.forwarding.resource.repeater import EndPair, Hop, RepeaterElement
 
@@ -84,6 +85,8 @@ class CircuitStation(RepeaterElement):
         self._counts = [[0, 0] for _ in AXES]
         self.on(Attached, self._let_in)
         self.on(Detached, self._shut_out)
+        # Attempts in the dark fail by themselves, and control hears of the light from connectivity.
+        self.on(Light, lambda message, sender, now: ())
         self.on(Measured, self._measured)
         self.on(ProbeForwarding, self._probe)
 
@@ -176,7 +179,7 @@ class CircuitStation(RepeaterElement):
     def _beat(self, now: int) -> Effects:
         if not self._period_ps:
             return ()
-        return [Timer(now + self._period_ps, self._beat), *self._sample(now)]
+        return [Timer(next_beat_ps(str(self.address), self._period_ps, now), self._beat), *self._sample(now)]
 
     def _sample(self, now: int) -> list[Effect]:
         if self._telemetry is None:

@@ -34,6 +34,7 @@ from qstrata.fabric.messages.samples import LinkPoolSample, ProbeForwarding, Rel
 from qstrata.fabric.messages.transfer import Placed, TransferRequest
 from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
+from qstrata.planes.beats import next_beat_ps
 from qstrata.store.records import TagTotals, TransferLeg
 from qstrata.strata.forwarding.resource.carrier import Carrier
 from qstrata.strata.forwarding.resource.pool import LinkPool
@@ -216,7 +217,7 @@ class RelayElement(Element):
         if self._samples % ACCOUNT_PERIODS == 0:
             effects += [Note(_account(self.address.site, sample)) for _, sample in samples]
         self._samples += 1
-        effects.append(Timer(now + self._period_ps, self._sample))
+        effects.append(Timer(next_beat_ps(str(self.address), self._period_ps, now), self._sample))
         return effects
 
 

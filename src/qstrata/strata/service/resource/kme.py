@@ -31,6 +31,7 @@ from qstrata.fabric.messages.service_control import (
 from qstrata.fabric.messages.transfer import Placement, TransferRefused, TransferSettled
 from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
+from qstrata.planes.beats import next_beat_ps
 from qstrata.planes.token_bucket import token_bucket
 from qstrata.store.records import BatchState, KeyRecord, KeyState, KmeRegistry, SessionRecord
 from qstrata.strata.service.resource.delivery import Delivery
@@ -286,7 +287,7 @@ class KmeElement(Element):
         if self._samples % ACCOUNT_PERIODS == 0:
             effects += [Note(_account(self.address.site, s, tally(s))) for s in sessions]
         self._samples += 1
-        return [*effects, Timer(now + self._period_ps, self._sample)]
+        return [*effects, Timer(next_beat_ps(str(self.address), self._period_ps, now), self._sample)]
 
 
 def _session_sample(session: Session) -> SessionSample:
