@@ -67,6 +67,23 @@ def test_steps_stand_in_their_order_and_all_problems_come_at_once(tmp_path):
     assert "8:5: say where" in text
 
 
+def test_nodes_crash_and_restart_in_turn(tmp_path):
+    text = told(
+        tmp_path,
+        "  - {at: 1m, restart: r1}\n  - {at: 2m, crash: r1}\n  - {at: 3m, crash: r1}\n"
+        "  - {at: 4m, restart: r1}\n  - {at: 5m, crash: r1}\n",
+    )
+    assert text.count("mine.yaml:") == 2
+    assert "6:23: `r1` has not crashed; nothing to restart" in text
+    assert "8:21: `r1` has crashed before; let it restart first" in text
+
+
+@pytest.mark.parametrize("every", ["0s", "0.001s"])
+def test_figures_are_written_down_so_often_at_most(tmp_path, every):
+    said = told(tmp_path, f"  - {{at: 1m, crash: r1}}\nevery: {every}\n")
+    assert "7:8: figures are written down 100000 times at most; make `every` longer" in said
+
+
 def test_names_of_saes_are_known(tmp_path):
     step = 'ask: {between: ["urn:qkd:ring:r1:sae", "urn:qkd:ring:r9:sae"], keys-per-s: 1}'
     found = re.search(

@@ -61,6 +61,8 @@ Figure = Literal[
     "keys-fetched",
     "requests-unserved",
 ]
+SAMPLES_MAX = 100_000
+"""So often at most are watched figures written down."""
 DEEDS = ("inject", "heal", "crash", "restart", "ask", "expect")
 
 
@@ -167,9 +169,10 @@ def load_scenario(given: str) -> Loaded:
 
 def _check(root: View) -> list[Problem]:
     """Return what the types cannot say: one deed a step, in order, with what it needs."""
-    problems: list[Problem] = []
-    last = 0
     lasts = _readable(root.get("lasts").text)
+    problems = _check_every(root, lasts)
+    last = 0
+    down: set[str] = set()
     for step in root.get("steps").items():
         deeds = [deed for deed in DEEDS if step.get(deed).tree is not None]
         if len(deeds) != 1:
@@ -184,7 +187,30 @@ def _check(root: View) -> list[Problem]:
             if lasts is not None and when > lasts:
                 problems.append(Problem(step.get("at").place, "this step is after the end; raise `lasts`"))
             last = max(last, when)
-        problems += _check_deed(step)
+        problems += [*_check_deed(step), *_check_node(step, down)]
+    return problems
+
+
+def _check_every(root: View, lasts: int | None) -> list[Problem]:
+    every = root.get("every")
+    period = _readable(every.text)
+    if period is None or lasts is None or lasts <= period * SAMPLES_MAX:
+        return []
+    return [
+        Problem(every.place, f"figures are written down {SAMPLES_MAX} times at most; make `every` longer")
+    ]
+
+
+def _check_node(step: View, down: set[str]) -> list[Problem]:
+    """Hold a crash and a restart against those before; `down` has the nodes that have crashed (written)."""
+    crash, restart = step.get("crash"), step.get("restart")
+    problems = []
+    if crash.text and crash.text in down:
+        problems.append(Problem(crash.place, f"`{crash.text}` has crashed before; let it restart first"))
+    if restart.text and restart.text not in down:
+        problems.append(Problem(restart.place, f"`{restart.text}` has not crashed; nothing to restart"))
+    down |= {crash.text} if crash.text else set()
+    down -= {restart.text} if restart.text else set()
     return problems
 
 
