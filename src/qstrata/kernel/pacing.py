@@ -38,7 +38,8 @@ class _Histogram:
         if late_ps < 0:
             self.early += 1
             late_ps = 0
-        self.max_ps = max(self.max_ps, late_ps)
+        if late_ps > self.max_ps:
+            self.max_ps = late_ps
         bucket = _bucket(late_ps)
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
 
@@ -64,6 +65,7 @@ class RealTimePacer:
         self._queue = queue
         exact = Fraction(rate).limit_denominator(1_000_000)
         self._times, self._over_times = exact.numerator, exact.denominator
+        self._is_real = self._times == self._over_times
         self._slice_ps = int(_SLICE_PS * exact)
         self._clock = clock
         self._start_ns: int | None = None
@@ -85,7 +87,9 @@ class RealTimePacer:
             self._start_ns = self._clock()
             self._start_ps = self._queue.now
         elapsed_ps = (self._clock() - self._start_ns) * _PS_PER_NS
-        return self._start_ps + elapsed_ps * self._times // self._over_times
+        if not self._is_real:
+            elapsed_ps = elapsed_ps * self._times // self._over_times
+        return self._start_ps + elapsed_ps
 
     def behind_ps(self) -> int:
         """Return how far the clock has gone past what is due next; 0 where nothing is."""
@@ -168,7 +172,7 @@ class RealTimePacer:
         histogram = self._topics.get(topic)
         if histogram is None:
             histogram = self._topics[topic] = _Histogram()
-        histogram.add(late_ps * self._over_times // self._times)
+        histogram.add(late_ps if self._is_real else late_ps * self._over_times // self._times)
 
     def _turn(self) -> None:
         if self._running or self._failure is not None or self._stop is None or self._stop.is_set():
