@@ -20,6 +20,10 @@ KINDS = {
         "Let an eavesdropper rule the detectors by bright light: they click in her basis alone.",
         "Share of the pulses during which she does, 0 to 1.",
     ),
+    "entanglement-substitution": (
+        "Let an eavesdropper give separable pairs in place of entangled ones, on a link of pairs.",
+        "Share of the pairs that Eve replaces, 0 to 1.",
+    ),
     "tap": ("Take light out of a fibre.", "Share of the light that is taken, 0 to 1."),
     "raman": (
         "Shine light into a fibre that scatters photons into the quantum channel.",

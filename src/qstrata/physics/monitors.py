@@ -115,16 +115,21 @@ def power(
     false_alarm: float = FALSE_ALARM,
 ) -> dict[str, float]:
     """Return how probable it is that each instrument raises an alarm on one block under an attack."""
-    limit = math.log(2.0 / false_alarm)
     instruments = Instruments(commissioned)
     truth = attacked.protocol.expected_counts(attacked, pulses)
     expected = (reading.expected for reading in instruments.readings(truth))
     powers = {}
     for (name, trials, mean), share in zip((row for row in _trials(truth) if row[1]), expected, strict=True):
-        low, high = _limits(trials, share, limit)
-        spread = math.sqrt(mean * (1.0 - mean / trials))
-        powers[name] = _tail(low + 0.5, mean, spread) + 1.0 - _tail(high - 0.5, mean, spread)
+        powers[name] = power_of(trials, share, mean / trials, false_alarm)
     return powers
+
+
+def power_of(trials: float, expected: float, attacked: float, false_alarm: float = FALSE_ALARM) -> float:
+    """Return how probable an alarm is if hits are a share `attacked` of the trials in place of `expected`."""
+    low, high = _limits(trials, expected, math.log(2.0 / false_alarm))
+    mean = trials * attacked
+    spread = math.sqrt(mean * (1.0 - attacked))
+    return _tail(low + 0.5, mean, spread) + 1.0 - _tail(high - 0.5, mean, spread)
 
 
 def _trials(counts: Counts | ExpectedCounts) -> Iterator[tuple[str, float, float]]:

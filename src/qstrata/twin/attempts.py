@@ -8,6 +8,7 @@ from qstrata.core.randomness import stream
 from qstrata.physics import density
 from qstrata.physics.bell import BellState
 from qstrata.physics.heralding import attempts_until_success
+from qstrata.physics.pair_attacks import substitute
 from qstrata.physics.pair_link import PairLinkParameters, cycle_ps, herald_ps, heralded_state, heralding
 
 HERALDS_AHEAD = 64
@@ -47,12 +48,15 @@ class LinkAttempts:
         self._seed = seed
         self._block = self._revision = 0
         self._ahead: deque[tuple[int, BellState]] = deque()
-        self._extra_loss_db = 0.0
+        self._extra_loss_db = self._substituted = 0.0
         self._probability = heralding(parameters).probability
 
-    def change(self, extra_loss_db: float, cut: bool) -> None:
-        """Let the link behave differently; what was drawn ahead is discarded."""
-        self._extra_loss_db = extra_loss_db
+    def change(self, extra_loss_db: float, cut: bool, substituted: float = 0.0) -> None:
+        """Let the link behave differently; what was drawn ahead is discarded.
+
+        `substituted` is the share of pairs in whose place an eavesdropper gives separable ones.
+        """
+        self._extra_loss_db, self._substituted = extra_loss_db, substituted
         self._probability = 0.0 if cut else heralding(self.parameters, extra_loss_db).probability
         self._revision += 1
         self._ahead.clear()
@@ -85,7 +89,11 @@ class LinkAttempts:
 
     def state(self, attempt: Attempt) -> density.Tensor:
         """Return the heralded pair as it was at its emission."""
-        return heralded_state(self.parameters, attempt.frame, self._extra_loss_db)
+        state = heralded_state(self.parameters, attempt.frame, self._extra_loss_db)
+        if not self._substituted:
+            return state
+        eve: density.Tensor = self._substituted * density.pair(substitute(attempt.frame))
+        return eve + (1.0 - self._substituted) * state
 
     def _draw(self) -> None:
         generator = stream(self._seed, "twin", "pairs", self.link, self._block, self._revision)

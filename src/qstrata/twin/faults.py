@@ -9,6 +9,7 @@ from qstrata.fabric.messages.lab import Fault
 
 CUT, LOSS, INTERCEPT = "cut", "loss", "intercept-resend"
 SPLITTING, BLINDING, TAP, RAMAN = "photon-number-splitting", "blinding", "tap", "raman"
+SUBSTITUTION = "entanglement-substitution"
 _SHOWN = 8
 
 
@@ -26,6 +27,7 @@ _AMOUNTS = {
     LOSS: _Amount(200.0, "dB"),
     RAMAN: _Amount(1e6, "clicks/s"),
     SPLITTING: _Amount(1.0, "of the pulses"),
+    SUBSTITUTION: _Amount(1.0, "of the pairs"),
     TAP: _Amount(1.0, "of the light"),
 }
 KINDS = tuple(_AMOUNTS)
@@ -77,7 +79,8 @@ class FaultBook:
         """Let a fault stand, or change its amount, and return the bearer that it is on.
 
         `amount`: extra dB (0 to 200) for loss, clicks per second (0 to 1e6) for raman, a share (0 to 1) for
-        intercept-resend, photon-number-splitting, blinding and tap, not used for a cut.
+        intercept-resend, photon-number-splitting, blinding, tap and entanglement-substitution, not used for a
+        cut.
         Raises InputError that names what exists for an unknown kind or target or an amount out of range.
         """
         bearer = self._bearer(kind, target)
@@ -108,6 +111,8 @@ class FaultBook:
             raise InputError(f"no fault is called {kind!r}: {suggestion(kind, KINDS)}")
         bearer = self._fibres.get(target, target)
         known = self._cuttable if kind == CUT else self._on_light if kind == LOSS else self._on_pulses
+        if kind == SUBSTITUTION:
+            known = tuple(fibre for fibre in self._on_light if fibre not in self._on_pulses)
         if bearer not in known:
             raise InputError(f"{kind} has no target {target!r}: {suggestion(target, known)}")
         return bearer

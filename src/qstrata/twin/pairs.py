@@ -17,7 +17,7 @@ from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.qubits import CreatePair, Done, FreeCell, Heralded, Measured, Refusal, Refused
 from qstrata.twin import qubits
 from qstrata.twin.attempts import Attempt, LinkAttempts
-from qstrata.twin.faults import CUT, LOSS, FaultBook
+from qstrata.twin.faults import CUT, LOSS, SUBSTITUTION, FaultBook
 from qstrata.twin.key_link import Binder
 from qstrata.twin.operations import INSTRUCTIONS, Operation, operation
 from qstrata.twin.pairs_plan import MemoryPlan, PairLinkPlan, check_pairs
@@ -194,7 +194,8 @@ class Pairs:
         effects: list[Effect] = []
         for link in self._links.values():
             if link.plan.fibre == bearer:
-                link.heralds.change(faults.amount(LOSS, bearer), bool(faults.amount(CUT, bearer)))
+                loss_db, cut = faults.amount(LOSS, bearer), bool(faults.amount(CUT, bearer))
+                link.heralds.change(loss_db, cut, faults.amount(SUBSTITUTION, bearer))
                 for attempt in link.tries:
                     if not link.heralds.is_decided(attempt, now):
                         effects += self._aim(link, attempt, now)
