@@ -159,11 +159,12 @@ def _targets(view: "NetworkView | None", line: Line) -> list[str]:
     if kind.startswith("kme-"):
         sessions = [f"session/{session.unit.session}" for session in view.sessions]
         return [*(f"kme/{node.name}" for node in view.nodes), *sessions]
-    links = [link.name for link in view.links]
+    for_keys, for_pairs = [link.name for link in view.links], [link.name for link in view.pair_links]
     if kind != "cut":
-        return links
-    channels = [f"{link}/{part}" for link in links for part in ("distillation", "relay")]
-    return [*links, *channels, *(f"management/{node.name}" for node in view.nodes)]
+        return [*for_keys, *(for_pairs if kind == "loss" else ())]
+    channels = [f"{link}/{part}" for link in for_keys for part in ("distillation", "relay")]
+    channels += [f"{link}/pairs" for link in for_pairs]
+    return [*for_keys, *for_pairs, *channels, *(f"management/{node.name}" for node in view.nodes)]
 
 
 def _files(prefix: str, suffixes: tuple[str, ...] = ("",)) -> list[str]:

@@ -35,6 +35,7 @@ class ValidationView(msgspec.Struct, frozen=True):
     nodes: int | None = None
     links: int | None = None
     saes: int | None = None
+    circuits: int | None = None
 
 
 def validate(source: str, *, as_json: bool) -> None:
@@ -54,11 +55,14 @@ def validate(source: str, *, as_json: bool) -> None:
         show_json(ValidationView(source, False, problems))
         few = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise CheckFailedError(f"{source} has {few}") from fault
-    nodes, links, saes = len(network.nodes), len(network.links), len(network.saes)
+    nodes, saes, circuits = len(network.nodes), len(network.saes), len(network.circuits)
+    links = len(network.links) + len(network.pair_links)
     if as_json:
-        show_json(ValidationView(source, True, (), network.name, network.domain, nodes, links, saes))
+        found = (network.name, network.domain, nodes, links, saes, circuits)
+        show_json(ValidationView(source, True, (), *found))
         return
-    counts = ", ".join(_counted(*row) for row in ((nodes, "node"), (links, "link"), (saes, "SAE")))
+    told = [(nodes, "node"), (links, "link"), (saes, "SAE"), *([(circuits, "circuit")] if circuits else [])]
+    counts = ", ".join(_counted(*row) for row in told)
     out(f"{source}: network {network.name} of domain {network.domain}: {counts}, nothing wrong")
 
 

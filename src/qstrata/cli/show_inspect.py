@@ -7,7 +7,7 @@ from qstrata.cli.tables import Table, out, show
 from qstrata.core.time import PS_PER_MS
 from qstrata.fabric.messages.lab import Fault
 from qstrata.kernel.lateness import Lateness
-from qstrata.network.remote import LinkView, NetworkView, SaeView, SessionView
+from qstrata.network.remote import CircuitView, LinkView, NetworkView, SaeView, SessionView
 
 EXPOSED_SHOWN = 3
 """So many exposed keys of a link are named in a table; `--json` names more."""
@@ -20,7 +20,7 @@ def show_network(view: NetworkView) -> None:
     out()
     stock = [pools_table(view), sessions_table(view), stores_table(view)]
     links = [links_table(view), *distillation_tables(view), engines_table(view)]
-    show([nodes_table(view), *links, *stock])
+    show([nodes_table(view), *links, *pair_tables(view), *stock])
     out()
     show_saes(view.saes)
     out()
@@ -65,6 +65,50 @@ def distillation_tables(view: NetworkView) -> list[Table]:
     told = ("parities>", "hash>", "tag key>")
     columns = ("link", "block>", "clicks>", "sifted>", "tested>", "corrected>", *told, "secret>", "why")
     return [Table("last block, in bits", columns, rows)] if rows else []
+
+
+def pair_tables(view: NetworkView) -> list[Table]:
+    """Tabulate links for entangled pairs, circuits over them, memory cells; no table without them."""
+    links = tuple(
+        (
+            link.name,
+            link.protocol,
+            link.state,
+            f"{link.length_km:g}",
+            f"{link.loss_db:g}",
+            f"{link.attempts_per_s:.0f}",
+            f"{link.heralds_per_s:.1f}",
+            str(link.heralds),
+            str(link.expired),
+            ", ".join(link.held),
+            f"{link.age_s:.1f}",
+            link.reason,
+        )
+        for link in view.pair_links
+    )
+    figures = ("km>", "dB>", "attempts/s>", "heralds/s>", "heralds>", "expired>", "held at", "age s>", "why")
+    circuits = tuple(
+        (
+            circuit.name,
+            " - ".join(circuit.sites),
+            circuit.state,
+            f"{circuit.pairs_per_s:.1f}",
+            str(circuit.delivered),
+            _fidelity(circuit),
+            str(circuit.tested),
+            f"{circuit.age_s:.1f}",
+            circuit.reason,
+        )
+        for circuit in view.circuits
+    )
+    told = ("pairs/s>", "delivered>", "fidelity, by tests>", "tested in 60 s>", "age s>", "why")
+    cells = tuple((row.node, str(row.cells), str(row.given), str(row.held)) for row in view.memories)
+    tables = (
+        Table("links for pairs", ("link", "protocol", "state", *figures), links),
+        Table("circuits", ("circuit", "path", "state", *told), circuits),
+        Table("memory cells", ("node", "cells>", "of circuits>", "holding half a pair>"), cells),
+    )
+    return [table for table in tables if table.rows]
 
 
 def engines_table(view: NetworkView) -> Table:
@@ -175,6 +219,12 @@ def _link_row(link: LinkView) -> tuple[str, ...]:
         f"{link.age_s:.1f}",
         link.reason,
     )
+
+
+def _fidelity(circuit: CircuitView) -> str:
+    if circuit.fidelity is None or circuit.fidelity_error is None:
+        return "not known"
+    return f"{circuit.fidelity:.3f} +- {circuit.fidelity_error:.3f}"
 
 
 def _session_row(session: SessionView) -> tuple[str, ...]:

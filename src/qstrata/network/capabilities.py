@@ -4,7 +4,7 @@ The aggregate is made of the three documents alone: what all of them can do toge
 draft, "Strata for Quantum Networks" (capability exposure supporting aggregation).
 """
 
-from qstrata.network.description import Description
+from qstrata.network.description import Description, Link
 from qstrata.network.difference import is_whole
 from qstrata.network.exposure import (
     DomainCapability,
@@ -13,12 +13,15 @@ from qstrata.network.exposure import (
     LinkCapability,
     StrataCapabilities,
 )
+from qstrata.network.pair_tables import PairLink
 
 INTERFACES = ("ETSI GS QKD 014 V1.1.1",)
 
 
 def strata_capabilities(description: Description) -> StrataCapabilities:
     """Return what each stratum of a described network can do."""
+    links: tuple[Link | PairLink, ...] = (*description.links, *description.pair_links)
+    broken = {link.name for link in description.links if not is_whole(link)}
     limits = [(node, description.limits_of(node)) for node in description.nodes]
     return StrataCapabilities(
         domain=description.domain,
@@ -37,14 +40,17 @@ def strata_capabilities(description: Description) -> StrataCapabilities:
         ),
         forwarding=tuple(
             LinkCapability(link=link.name, protocol=link.protocol)
-            for link in description.links
-            if is_whole(link)
+            for link in links
+            if link.name not in broken
         ),
         connectivity=tuple(
             FibreCapability(
-                fibre=link.fibre, medium=link.medium, length_km=link.length_km, channels=is_whole(link)
+                fibre=link.fibre,
+                medium=link.medium,
+                length_km=link.length_km,
+                channels=link.name not in broken,
             )
-            for link in description.links
+            for link in links
         ),
     )
 

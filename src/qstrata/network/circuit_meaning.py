@@ -6,7 +6,7 @@ from itertools import pairwise
 from qstrata.network.document import Problem, View
 from qstrata.network.pair_tables import makes_pairs
 from qstrata.network.suggestion import did_you_mean, nearest
-from qstrata.physics.pair_link import DeviceParameters
+from qstrata.physics.pair_parameters import DeviceParameters
 
 
 def check_circuits(root: View) -> Iterator[Problem]:

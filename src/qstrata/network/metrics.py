@@ -36,6 +36,14 @@ def _stage(field: str, meaning: str, unit: str = "bit") -> Metric:
     return Metric(f"links[].distilled.stages.{field}", unit, "forwarding.res", _BLOCK, meaning)
 
 
+def _link(field: str, unit: str, sampled: str, meaning: str) -> Metric:
+    return Metric(f"pair_links[].{field}", unit, "forwarding.tel", sampled, meaning)
+
+
+def _circuit(field: str, unit: str, sampled: str, meaning: str) -> Metric:
+    return Metric(f"circuits[].{field}", unit, "forwarding.tel", sampled, meaning)
+
+
 def _late(path: str, field: str, unit: str, meaning: str) -> Metric:
     return Metric(f"{path}.{field}", unit, "kernel", _ASKED, meaning)
 
@@ -87,6 +95,18 @@ METRICS: tuple[Metric, ...] = (
     _pool("relayed", "bits that masked keys which arrived"),
     _pool("destroyed", "bits that were lost, burnt or suspect"),
     _pool("authentication", "bits set apart to authenticate distillation"),
+    _link("attempts_per_s", "1/s", _SECOND, "attempts to entangle, over the last 10 s"),
+    _link("heralds_per_s", "1/s", _SECOND, "pairs heralded, over the last 10 s"),
+    _link("heralds", "1", _SECOND, "pairs heralded since the start"),
+    _link("expired", "1", _SECOND, "pairs given up unused at their cut-off"),
+    _link("age_s", "s", _ASKED, "how old the last sample is"),
+    _circuit("delivered", "1", _SECOND, "pairs that both ends had"),
+    _circuit("pairs_per_s", "1/s", _SECOND, "their rate, over the last 10 s"),
+    _circuit("tested", "1", _SECOND, "of these, pairs measured at both ends in the last 60 s"),
+    _circuit("fidelity", "1", _SECOND, "mean fidelity, as the measurements of the last 60 s tell"),
+    _circuit("fidelity_error", "1", _SECOND, "its standard error"),
+    _circuit("age_s", "s", _ASKED, "how old the last sample is"),
+    Metric("memories[].held", "1", "forwarding.tel", _SECOND, "memory cells that hold half of a pair"),
     Metric("sessions[].age_s", "s", "service.tel", _ASKED, "how old the last sample of its KMEs is"),
     _store("size_bits", "size of the session's keys", "bit"),
     _store("depth", "keys of this KME's half that are wanted ready"),

@@ -22,7 +22,7 @@ from qstrata.network.tables import (
 )
 from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.physics.memories import MemoryParameters
-from qstrata.physics.pair_link import (
+from qstrata.physics.pair_parameters import (
     DEVICE_PARAMETERS,
     PAIR_LINK_PARAMETERS,
     PROTOCOLS,

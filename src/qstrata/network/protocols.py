@@ -10,7 +10,7 @@ from qstrata.network.document import Place, Problem, View
 from qstrata.network.plugins import find_plugin, plugin_names
 from qstrata.network.suggestion import did_you_mean, nearest
 from qstrata.network.tables import DeviceFigures
-from qstrata.physics.pair_link import PROTOCOLS as PAIR_PROTOCOLS
+from qstrata.physics.pair_parameters import PROTOCOLS as PAIR_PROTOCOLS
 from qstrata.physics.protocols.bbm92 import BBM92
 from qstrata.physics.protocols.decoy import DECOY_BB84
 from qstrata.physics.protocols.model import LinkProtocol

@@ -119,6 +119,55 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     distilled: LastBlock | None = None
 
 
+class PairLinkView(msgspec.Struct, frozen=True, kw_only=True):
+    """A link for entangled pairs: control's state, attempts and heralds of the last seconds.
+
+    `held` are the nodes whose memory cell for it holds half of a pair now, `expired` the pairs given up.
+    """
+
+    name: str
+    a: str
+    b: str
+    length_km: float
+    loss_db: float
+    protocol: str
+    state: str
+    reason: str
+    attempts_per_s: float
+    heralds_per_s: float
+    heralds: int
+    expired: int
+    held: tuple[str, ...]
+    age_s: float
+
+
+class CircuitView(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual circuit: control's state, pairs delivered at both ends, and what tests say of their fidelity.
+
+    `fidelity` is estimated from the `tested` pairs of the last minute, which both ends measured; None before.
+    """
+
+    name: str
+    sites: tuple[str, ...]
+    state: str
+    reason: str
+    delivered: int
+    pairs_per_s: float
+    tested: int
+    fidelity: float | None
+    fidelity_error: float | None
+    age_s: float
+
+
+class MemoryView(msgspec.Struct, frozen=True, kw_only=True):
+    """The memory cells of a node: how many there are, circuits have been given, and hold half of a pair."""
+
+    node: str
+    cells: int
+    given: int
+    held: int
+
+
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """A session: the unit, its path, and what each of its KMEs holds."""
 
@@ -154,6 +203,9 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, tag="network", tag_
     faults: tuple[Fault, ...]
     lateness: tuple[Lateness, ...]
     exposures: tuple[Exposure, ...] = ()
+    pair_links: tuple[PairLinkView, ...] = ()
+    circuits: tuple[CircuitView, ...] = ()
+    memories: tuple[MemoryView, ...] = ()
 
 
 class KeyEnd(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,8 +22,10 @@ def unsettled(description: Description, heard: Heard) -> tuple[str, ...]:
 
 
 def _links(description: Description, state: ForwardingState) -> Iterator[str]:
-    wanted = dict.fromkeys(link.name for link in description.links)
-    shown = {link.link: link for link in state.links}
+    wanted = dict.fromkeys(
+        [*(link.name for link in description.links), *(link.name for link in description.pair_links)]
+    )
+    shown = {link.link: link for link in (*state.links, *state.pair_links)}
     for name in wanted:
         if name not in shown:
             yield f"link {name} is not known to control yet"

@@ -26,6 +26,7 @@ from qstrata.fabric.messages.reports import (
 from qstrata.fabric.tally import Refusal, Traffic
 from qstrata.kernel.lateness import Lateness
 from qstrata.network.description import Description, Link
+from qstrata.network.pair_views import PairViews
 from qstrata.network.pki import PkiPaths
 from qstrata.network.remote import (
     ArrowView,
@@ -84,6 +85,7 @@ def network_view(standing: Standing, heard: Heard) -> NetworkView:
         for report in (heard.links, heard.terminations)
         for alarm in (() if report is None else report.alarms)
     ]
+    pairs = PairViews(description, heard.forwarding, heard.links, standing.now_ps, standing.started_ps)
     return NetworkView(
         name=description.name,
         domain=description.domain,
@@ -98,6 +100,9 @@ def network_view(standing: Standing, heard: Heard) -> NetworkView:
         faults=heard.faults or (),
         lateness=standing.lateness,
         exposures=() if heard.service is None else heard.service.exposures,
+        pair_links=pairs.links(),
+        circuits=pairs.circuits(),
+        memories=pairs.memories(),
     )
 
 

@@ -10,7 +10,8 @@ from qstrata.network.remote import NetworkView
 
 STATIC = {
     "nodes[].lon", "nodes[].lat", "links[].length_km", "links[].loss_db", "sessions[].unit.path", "seed",
-    "faults[].amount", "faults[].since_ps",
+    "faults[].amount", "faults[].since_ps", "pair_links[].length_km", "pair_links[].loss_db",
+    "memories[].cells", "memories[].given",
 }  # fmt: skip
 """Numbers that the file or the operator gives, or names: not measured."""
 

@@ -4,7 +4,7 @@ import pytest
 
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_US
-from qstrata.physics import bell, chain, density, pair_link
+from qstrata.physics import bell, chain, density, pair_link, pair_parameters
 from qstrata.physics.bell import BellState
 from qstrata.physics.memories import MemoryParameters
 from qstrata.physics.pair_link import DeviceParameters, PairLinkParameters
@@ -38,7 +38,7 @@ def test_a_herald_takes_the_way_to_the_midpoint_and_back_and_the_next_attempt_wa
     assert pair_link.cycle_ps(link(length_km=0.0)) == PS_PER_US
 
 
-@pytest.mark.parametrize("parameters", [pair_link.PAIR_LINK_PARAMETERS, pair_link.DEVICE_PARAMETERS])
+@pytest.mark.parametrize("parameters", [pair_parameters.PAIR_LINK_PARAMETERS, pair_parameters.DEVICE_PARAMETERS])
 def test_every_figure_says_its_unit_range_default_and_source(parameters):
     for figure in parameters:
         assert figure.meaning
@@ -49,8 +49,8 @@ def test_every_figure_says_its_unit_range_default_and_source(parameters):
 
 def test_defaults_are_those_of_the_tables():
     for given, parameters in (
-        (link(length_km=0.0, loss_db=0.0), pair_link.PAIR_LINK_PARAMETERS),
-        (DeviceParameters(), pair_link.DEVICE_PARAMETERS),
+        (link(length_km=0.0, loss_db=0.0), pair_parameters.PAIR_LINK_PARAMETERS),
+        (DeviceParameters(), pair_parameters.DEVICE_PARAMETERS),
     ):
         for figure in parameters:
             assert getattr(given, figure.name) == figure.default

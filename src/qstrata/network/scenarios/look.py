@@ -53,6 +53,8 @@ class Look(msgspec.Struct, frozen=True):
                 return self._of_session(name, between or ("", ""))
             case "link-state":
                 return self._link_state(of)
+            case "pairs-delivered" | "pairs-per-s" | "fidelity" | "circuit-state":
+                return self._of_circuit(name, of)
         return self._of_link(name, of)
 
     def alarms(self, subject: str = "", saying: str = "") -> tuple[Alarm, ...]:
@@ -72,7 +74,26 @@ class Look(msgspec.Struct, frozen=True):
 
     def _link_state(self, link: str) -> str:
         state = state_of(self.answers.get(End.FORWARDING_MGT), ForwardingState)
-        return next((row.state for row in state.links if row.link == link), "unknown") if state else "unknown"
+        rows = (*state.links, *state.pair_links) if state else ()
+        return next((row.state for row in rows if row.link == link), "unknown")
+
+    def _of_circuit(self, name: str, circuit: str) -> Value:
+        answer = self.answers.get(End.FORWARDING_MGT)
+        state = state_of(answer, ForwardingState)
+        if name == "circuit-state":
+            states = state.circuits if state else ()
+            return next((row.state for row in states if row.circuit == circuit), "unknown")
+        report = answer.report if answer is not None else None
+        rows = report.circuits if isinstance(report, ForwardingReport) else ()
+        row = next((row for row in rows if row.circuit == circuit), None)
+        if row is None:
+            return 0.0
+        match name:
+            case "pairs-delivered":
+                return float(row.delivered)
+            case "pairs-per-s":
+                return row.pairs_per_s
+        return row.fidelity or 0.0
 
     def _of_link(self, name: str, link: str) -> float:
         answer = self.answers.get(End.FORWARDING_MGT)

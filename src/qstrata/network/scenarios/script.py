@@ -43,7 +43,8 @@ Fault = Literal[
 ]
 LINK_FIGURES = ("link-state", "qber", "key-rate-bps", "detections-per-s", "pool-bits", "blocks")
 SESSION_FIGURES = ("session-state", "path", "keys-ready")
-IN_WORDS = ("link-state", "session-state", "path")
+CIRCUIT_FIGURES = ("pairs-delivered", "pairs-per-s", "fidelity", "circuit-state")
+IN_WORDS = ("link-state", "session-state", "path", "circuit-state")
 Figure = Literal[
     "link-state",
     "qber",
@@ -54,6 +55,10 @@ Figure = Literal[
     "session-state",
     "path",
     "keys-ready",
+    "pairs-delivered",
+    "pairs-per-s",
+    "fidelity",
+    "circuit-state",
     "alarms",
     "keys-set-aside",
     "keys-exposed",
@@ -79,7 +84,7 @@ class Watched(Table, frozen=True, kw_only=True):
     """A figure that is written down over time."""
 
     figure: Annotated[Figure, Meta(description="the figure")]
-    of: Annotated[str, Meta(description="the link that it is of")] = ""
+    of: Annotated[str, Meta(description="the link or circuit that it is of")] = ""
     between: Annotated[Pair, Meta(description="the SAEs of the session that it is of")] | None = None
 
 
@@ -95,7 +100,7 @@ class Step(Table, frozen=True, kw_only=True):
     restart: Annotated[str, Meta(description="a node that comes up again")] | None = None
     ask: Annotated[Ask, Meta(description="applications that ask for keys")] | None = None
     expect: Annotated[Figure, Meta(description="a figure that must be so")] | None = None
-    of: Annotated[str, Meta(description="the link that it is of, or that alarms are about")] = ""
+    of: Annotated[str, Meta(description="the link or circuit that it is of, or that alarms are about")] = ""
     between: Annotated[Pair, Meta(description="the SAEs of the session that it is of")] | None = None
     at_least: Annotated[float, said("the least that it may be")] | None = None
     at_most: Annotated[float, said("the most that it may be")] | None = None
@@ -221,6 +226,9 @@ def _check_deed(step: View) -> list[Problem]:
         problems.append(Problem(step.place, "say where: add `on: LINK`", "on: ..."))
     if figure.text in LINK_FIGURES and not step.get("of").text:
         problems.append(Problem(figure.place, f"{figure.text} is of a link: add `of: LINK`", "of: ..."))
+    if figure.text in CIRCUIT_FIGURES and not step.get("of").text:
+        message = f"{figure.text} is of a circuit: add `of: CIRCUIT`"
+        problems.append(Problem(figure.place, message, "of: ..."))
     if figure.text in SESSION_FIGURES and step.get("between").tree is None:
         problems.append(Problem(figure.place, f"{figure.text} is of a session: add `between: [SAE, SAE]`"))
     bounded = any(step.get(key).tree is not None for key in ("at-least", "at-most"))
@@ -240,7 +248,8 @@ def _readable(text: str | None) -> int | None:
 
 def _unknown(root: View, description: Description) -> list[Problem]:
     """Return names that the network does not have."""
-    links = [link.name for link in description.links]
+    links = [*(link.name for link in description.links), *(link.name for link in description.pair_links)]
+    circuits = [circuit.name for circuit in description.circuits]
     nodes = [node.name for node in description.nodes]
     saes = [sae.name for sae in description.saes]
     problems = []
@@ -253,6 +262,8 @@ def _unknown(root: View, description: Description) -> list[Problem]:
     for step in root.get("steps").items():
         if step.get("expect").text in LINK_FIGURES:
             check(step.get("of"), links, "link")
+        if step.get("expect").text in CIRCUIT_FIGURES:
+            check(step.get("of"), circuits, "circuit")
         for key in ("crash", "restart"):
             check(step.get(key), nodes, "node")
         for table in (step, step.get("ask")):
@@ -261,6 +272,8 @@ def _unknown(root: View, description: Description) -> list[Problem]:
     for watched in root.get("watch").items():
         if watched.get("figure").text in LINK_FIGURES:
             check(watched.get("of"), links, "link")
+        if watched.get("figure").text in CIRCUIT_FIGURES:
+            check(watched.get("of"), circuits, "circuit")
         for name in watched.get("between").items():
             check(name, saes, "SAE")
     return problems

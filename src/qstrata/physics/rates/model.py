@@ -6,21 +6,23 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from qstrata.core.errors import InputError
+from qstrata.physics.figure import Figure
+
+__all__ = [
+    "ATTENUATION_DB_PER_KM",
+    "FIBRE",
+    "FIXED_LOSS_DB",
+    "Column",
+    "Figure",
+    "Figures",
+    "RateModel",
+    "complete",
+    "loss_db",
+    "table",
+]
 
 ATTENUATION_DB_PER_KM = "attenuation_db_per_km"
 FIXED_LOSS_DB = "fixed_loss_db"
-
-
-class Figure(msgspec.Struct, frozen=True):
-    """A parameter: its meaning, unit, allowed range, default and where that comes from."""
-
-    name: str
-    meaning: str
-    unit: str
-    minimum: float
-    maximum: float
-    default: float
-    source: str
 
 
 class Column(msgspec.Struct, frozen=True):

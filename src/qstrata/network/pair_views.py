@@ -1,0 +1,103 @@
+"""Views of entangled pairs: links that make them, circuits over these, memory cells that hold them."""
+
+from qstrata.core.time import to_seconds
+from qstrata.fabric.messages.policy import CircuitState, ForwardingState, LinkState
+from qstrata.fabric.messages.reports import CircuitReport, ForwardingReport, PairLinkReport
+from qstrata.network.description import Description
+from qstrata.network.pair_tables import Circuit, PairLink
+from qstrata.network.remote import CircuitView, MemoryView, PairLinkView
+from qstrata.physics.pair_parameters import DeviceParameters
+
+UNHEARD = "unknown"
+
+
+class PairViews:
+    """Make the views of what was heard at an instant; what nobody told is 0, or unknown."""
+
+    def __init__(
+        self,
+        description: Description,
+        state: ForwardingState | None,
+        report: ForwardingReport | None,
+        now_ps: int,
+        started_ps: int,
+    ) -> None:
+        self._description = description
+        self._links = {row.link: row for row in (state.pair_links if state is not None else ())}
+        self._circuits = {row.circuit: row for row in (state.circuits if state is not None else ())}
+        self._link_reports = {row.link: row for row in (report.pair_links if report is not None else ())}
+        self._reports = {row.circuit: row for row in (report.circuits if report is not None else ())}
+        self._now_ps = now_ps
+        self._started_ps = started_ps
+
+    def links(self) -> tuple[PairLinkView, ...]:
+        """Return every link that makes pairs."""
+        return tuple(
+            self._link(link, self._links.get(link.name), self._link_reports.get(link.name))
+            for link in self._description.pair_links
+        )
+
+    def circuits(self) -> tuple[CircuitView, ...]:
+        """Return every circuit."""
+        return tuple(
+            self._circuit(circuit, self._circuits.get(circuit.name), self._reports.get(circuit.name))
+            for circuit in self._description.circuits
+        )
+
+    def memories(self) -> tuple[MemoryView, ...]:
+        """Return the memory cells of every node that has some."""
+        paths = [circuit.path for circuit in self._description.circuits]
+        return tuple(
+            MemoryView(
+                node=node.name,
+                cells=node.memories.cells or DeviceParameters().cells,
+                given=sum(_sides(path, node.name) for path in paths),
+                held=sum(report.held.count(node.name) for report in self._link_reports.values()),
+            )
+            for node in self._description.nodes
+            if node.memories is not None
+        )
+
+    def _link(self, link: PairLink, state: LinkState | None, report: PairLinkReport | None) -> PairLinkView:
+        return PairLinkView(
+            name=link.name,
+            a=link.ends[0],
+            b=link.ends[1],
+            length_km=link.length_km,
+            loss_db=link.loss_db,
+            protocol=link.protocol,
+            state=UNHEARD if state is None else state.state,
+            reason="" if state is None else state.reason,
+            attempts_per_s=0.0 if report is None else report.attempts_per_s,
+            heralds_per_s=0.0 if report is None else report.heralds_per_s,
+            heralds=0 if report is None else report.heralds,
+            expired=0 if report is None else report.expired,
+            held=() if report is None else report.held,
+            age_s=self._age_s(report),
+        )
+
+    def _circuit(
+        self, circuit: Circuit, state: CircuitState | None, report: CircuitReport | None
+    ) -> CircuitView:
+        return CircuitView(
+            name=circuit.name,
+            sites=circuit.path,
+            state=UNHEARD if state is None else state.state,
+            reason="" if state is None else state.reason,
+            delivered=0 if report is None else report.delivered,
+            pairs_per_s=0.0 if report is None else report.pairs_per_s,
+            tested=0 if report is None else report.tested,
+            fidelity=None if report is None else report.fidelity,
+            fidelity_error=None if report is None else report.fidelity_error,
+            age_s=self._age_s(report),
+        )
+
+    def _age_s(self, report: PairLinkReport | CircuitReport | None) -> float:
+        return to_seconds(max(0, self._now_ps - (self._started_ps if report is None else report.at_ps)))
+
+
+def _sides(path: tuple[str, ...], node: str) -> int:
+    """Return how many links a circuit has at a node."""
+    if node not in path:
+        return 0
+    return 1 if node in (path[0], path[-1]) else 2
