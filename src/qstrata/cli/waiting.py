@@ -43,7 +43,9 @@ def why_without_keys(view: NetworkView, pair: tuple[str, str]) -> str:
     without = [site for site in sites if site not in held or not held[site].keys_ready]
     if not without:
         return ""
-    why = session.unit.reason or "; ".join(alarm.finding for alarm in view.alarms) or "they are being made"
+    refills = dict.fromkeys(held[site].refill for site in without if site in held and held[site].refill)
+    alarms = [alarm.finding for alarm in view.alarms]
+    why = session.unit.reason or "; ".join(alarms or refills) or "they are being made"
     return f"none at {' and '.join(without)} ({why})"
 
 

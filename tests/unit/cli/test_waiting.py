@@ -27,6 +27,18 @@ def test_keys_are_there_when_both_kmes_have_some():
     assert why_without_keys(ready(b=1), PAIR) == "none at a (starved)"
 
 
+def test_what_holds_keys_up_is_told_as_the_kmes_say_it():
+    view = ready(a=0, b=0)
+    (session,) = view.sessions
+    short = tuple(
+        (site, replace(sample, refill="too little key on link a-b")) for site, sample in session.kmes
+    )
+    view = replace(
+        view, sessions=(replace(session, unit=replace(session.unit, reason=""), kmes=short),), alarms=()
+    )
+    assert why_without_keys(view, PAIR) == "none at a and b (too little key on link a-b)"
+
+
 def test_a_session_that_nobody_has_opened_or_told_of_has_none():
     assert "not open" in why_without_keys(replace(NETWORK, sessions=()), PAIR)
 
