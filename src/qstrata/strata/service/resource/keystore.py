@@ -185,8 +185,10 @@ class KeyStore:
             self.copies.setdefault(key_id, []).append(session)
 
     def _forget_key(self, key_id: str, session: Session) -> None:
-        others = self.copies.pop(key_id, [])
-        left = [held for held in (self.session_of.pop(key_id), *others) if held is not session]
+        first, others = self.session_of.pop(key_id), self.copies.pop(key_id, None)
+        if others is None:
+            return
+        left = [held for held in (first, *others) if held is not session]
         for held in left:
             self._index(key_id, held)
 

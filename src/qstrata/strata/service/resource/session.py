@@ -320,22 +320,20 @@ class Session:
 
     def prune(self, kept: int) -> list[Put | Drop]:
         """Fold the oldest finished keys beyond `kept` into the totals."""
-        changes: list[Put | Drop] = []
-        while len(self.ended) > kept:
-            _, key = self.ended.popitem(last=False)
-            bits = key.size_bits
-            totals = self.totals
-            self.totals = msgspec.structs.replace(
-                totals,
-                delivered=totals.delivered + (bits if key.state == KeyState.DELIVERED else 0),
-                destroyed=totals.destroyed + (bits if key.state == KeyState.DESTROYED else 0),
-                expired=totals.expired + (bits if key.state == KeyState.EXPIRED else 0),
-                quarantined=totals.quarantined + (bits if key.state == KeyState.QUARANTINED else 0),
-            )
-            changes.append(Drop(KeyRecord.kind, key.key))
-        if changes:
-            changes.append(Put(self.totals))
-        return changes
+        if len(self.ended) <= kept:
+            return []
+        gone = [self.ended.popitem(last=False)[1] for _ in range(len(self.ended) - kept)]
+        delivered, destroyed, expired, quarantined = (
+            sum(key.size_bits for key in gone if key.state is state) for state in (KeyState.DELIVERED, *DEAD)
+        )
+        self.totals = msgspec.structs.replace(
+            self.totals,
+            delivered=self.totals.delivered + delivered,
+            destroyed=self.totals.destroyed + destroyed,
+            expired=self.totals.expired + expired,
+            quarantined=self.totals.quarantined + quarantined,
+        )
+        return [*(Drop(KeyRecord.kind, key.key) for key in gone), Put(self.totals)]
 
     def unfetched(self) -> int:
         """Return the keys that wait for `dec`: the peer's; of two SAEs of this KME, all that are stored."""
