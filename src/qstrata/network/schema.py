@@ -17,8 +17,8 @@ LOADER_ONLY = (
     "and 4 MiB long; no key stands twice in a table.",
     "Numbers are decimal. Text that YAML would read as a number or a truth value is quoted.",
     "The names of nodes are unlike each other, and so are those of SAEs and the ports above 0; `control` is "
-    "no node and `lifecycle` no domain. Every node, SAE, kind, profile, engine and script that is "
-    "named exists; links on `sequence` send at most 1000000 pulses a second.",
+    "no node and `lifecycle` no domain. Every node, SAE, kind, protocol, profile, engine and script that "
+    "is named exists; links on `sequence` send at most 1000000 pulses a second.",
     "A link joins two different nodes; two nodes have one link; no two links get the same name.",
     "Every link has `channels`, from itself, its kind or `defaults: link`; a channel has a delay or a "
     "length, not both.",
@@ -33,6 +33,8 @@ LOADER_ONLY = (
     "both their KMEs.",
     "The device figures of a link obey signal intensity > weak + vacuum intensity and weak > vacuum "
     "intensity, and its three probabilities of intensities add up to 1.",
+    "The profile and the figures of a link are those of its protocol; only `decoy-bb84` has another level "
+    "than `counts` or another engine than `native`.",
     "The classical light of a link causes at most 1e7 clicks per second.",
     "A link of `level: clicks` has engine `native`, 8192 initial key bits or more, and blocks of at most "
     "16777216 clicks.",

@@ -23,9 +23,15 @@ def said(meaning: str, unit: str = "", meant: str = "", source: str = "", **boun
     return Meta(description=meaning, extra=extra or None, **bounds)
 
 
+_FIELDS = (*(known.fields for known in PROFILES), bbm92.PROFILE.fields)
+
+
 def _figure(name: str) -> Meta:
     parameter = next(parameter for parameter in (*PARAMETERS, *bbm92.TABLE) if parameter.name == name)
-    return said(parameter.meaning, unit=parameter.unit, ge=parameter.minimum, le=parameter.maximum)
+    known = (field for fields in _FIELDS for field in fields)
+    usual = next((f"usual: {field.value:g}, {field.source}" for field in known if field.name == name), "")
+    at_least, at_most = parameter.minimum, parameter.maximum
+    return said(parameter.meaning, unit=parameter.unit, source=usual, ge=at_least, le=at_most)
 
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"

@@ -1,4 +1,4 @@
-"""Links of BBM92: what their ends count, under which faults, against the sums over pair numbers of the papers."""
+"""Links of BBM92: what their ends count and prove, healthy and under faults, by the papers' equations."""
 
 import math
 

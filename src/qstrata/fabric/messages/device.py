@@ -29,6 +29,8 @@ class _Result(Message, frozen=True, gc=False):
 class PrepareAndSend(_Instruction, frozen=True, gc=False):
     """Make the transmitter of a link prepare and send pulses until discarded with block -1.
 
+    Of a protocol with a source of pairs, the transmitter drives the source wherever it is, and measures too.
+
     Pre: the device is a transmitter. Post: blocks of pulses run while the receiver measures too;
     answered with Started.
     """
