@@ -62,7 +62,7 @@ def _check_path(path: View, nodes: dict[str, View], links: set[frozenset[str]]) 
             message = (
                 f"no link for pairs joins `{seen[-1]}` and `{text}`: add one with `protocol: barrett-kok`"
             )
-            yield Problem(item.place, message)
+            yield Problem(item.place, message, "protocol: barrett-kok")
         seen.append(text)
 
 

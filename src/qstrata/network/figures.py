@@ -147,7 +147,8 @@ class _Figures:
             return
         for view in views[:-1]:
             if (at := view.get("heralding")).tree is not None:
-                yield Problem(at.place, "`heralding` is of links for pairs: give `protocol: barrett-kok`")
+                message = "`heralding` is of links for pairs: give `protocol: barrett-kok`"
+                yield Problem(at.place, message, "protocol: barrett-kok")
         if not are_known(whole):
             return
         if foreign := check_devices(whole, views):

@@ -47,7 +47,7 @@ class _Test(msgspec.Struct):
     own: int | None = None
 
 
-def tested_axis(name: str, share: float) -> int | None:
+def axis_of_test(name: str, share: float) -> int | None:
     """Return the axis along which a pair is tested, None where it is not; both ends find the same."""
     draw = crc32(name.encode())
     if draw >= share * 2**32:
@@ -120,7 +120,7 @@ class CircuitStation(RepeaterElement):
     def deliver(self, pair: EndPair, now: int) -> Effects:
         """Count a pair; measure it if it is one for a test, otherwise let it go."""
         self._delivered_count += 1
-        axis = tested_axis(pair.name, self._figures.test_share)
+        axis = axis_of_test(pair.name, self._figures.test_share)
         if axis is None:
             return self.finish(now)
         self._tests[pair.name] = _Test(pair, axis)
