@@ -56,7 +56,7 @@ def run(
     if junit is not None:
         _write(junit, _junit(played, wall_s))
     if plot is not None:
-        _plot(played, plot)
+        draw(played, plot)
     if json:
         show_json(played)
     else:
@@ -122,7 +122,7 @@ def _write(file: Path, content: bytes) -> None:
         raise InputError(f"cannot write {file}: {error.strerror}") from None
 
 
-def _plot(played: Played, file: Path) -> None:
+def draw(played: Played, file: Path) -> None:
     """Draw every watched figure over time, one panel for each figure, the steps as lines."""
     try:
         from matplotlib.figure import Figure as Canvas

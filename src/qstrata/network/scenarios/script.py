@@ -31,6 +31,7 @@ Fault = Literal[
     "loss",
     "intercept-resend",
     "photon-number-splitting",
+    "entanglement-substitution",
     "blinding",
     "tap",
     "raman",
