@@ -26,7 +26,8 @@ from qstrata.network.entries import (
     layered,
 )
 from qstrata.network.pair_tables import Memories, PairLink, makes_pairs
-from qstrata.network.protocols import are_known, check_devices
+from qstrata.network.protocol_checks import check_devices
+from qstrata.network.protocols import are_known
 from qstrata.network.shape import read
 from qstrata.network.tables import Clock, Demand, Limits, Session, SessionFigures
 

@@ -13,7 +13,7 @@ from qstrata.network.entries import NetworkFile, complete
 from qstrata.network.figures import check_figures
 from qstrata.network.meaning import check_references
 from qstrata.network.mending import mend
-from qstrata.network.protocols import check_protocols
+from qstrata.network.protocol_checks import check_protocols
 from qstrata.network.shape import read
 from qstrata.network.shipped import shipped_names, shipped_text
 
