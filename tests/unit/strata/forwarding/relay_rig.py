@@ -11,6 +11,7 @@ from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.connectivity_control import LinkBearers
 from qstrata.fabric.messages.east_west import HandOver, HandOverDone, Relay
 from qstrata.fabric.messages.forwarding_control import (
+    BlocksQuarantined,
     InstallTable,
     RelayHello,
     TableInstalled,
@@ -77,7 +78,8 @@ class Row:
             lambda effect, now: None,
         )
         self.controller = self._script(
-            places.controller(End.FORWARDING_CTL, DOMAIN), (RelayHello, TableInstalled, TransferTraced)
+            places.controller(End.FORWARDING_CTL, DOMAIN),
+            (RelayHello, TableInstalled, TransferTraced, BlocksQuarantined),
         )
         self.kmes = {
             site: self._script(places.kme(DOMAIN, site), (TransferRefused, TransferSettled, Placement))

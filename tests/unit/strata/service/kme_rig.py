@@ -21,6 +21,7 @@ from qstrata.fabric.messages.service_control import (
     ConfigureKme,
     CreditWanted,
     GrantCredit,
+    KeysQuarantined,
     KeyTraced,
     KmeHello,
     OpenSession,
@@ -71,7 +72,7 @@ class Rig:
         self.relay = self._script(places.relay(DOMAIN, SITE), (TransferRequest, Placed))
         self.controller = self._script(
             places.controller(End.SERVICE_CTL, DOMAIN),
-            (KmeHello, SessionOpened, CreditWanted, SessionsReport, KeyTraced),
+            (KmeHello, SessionOpened, CreditWanted, SessionsReport, KeyTraced, KeysQuarantined),
         )
         self.application = self._script(
             Address(End.APPLICATION, DOMAIN, SITE, "etsi014"), (PairStatus, KeysDelivered, RequestRefused)
