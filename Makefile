@@ -13,10 +13,10 @@ SOURCES := pyproject.toml requirements/runtime.lock
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check campaign bench truth docs conformance requirements format lock clean
+.PHONY: help demo test check campaign bench bench-twin truth docs conformance requirements format lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## Bring the Madrid network up and print how to fetch a key (ARGS=--check: verify and exit)
 	@$(BIN)/qstrata demo $(ARGS)
@@ -36,6 +36,9 @@ campaign: $(DEV) ## Run the long campaigns: full crash sweep, kills, lateness
 
 bench: $(DEV) ## Measure speed against the budgets
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-twin: $(DEV) ## Measure the twin beside SeQUeNCe, QuNetSim and SimQN, each installed in build/peers (1.5 GB) if absent
+	$(BIN)/python -m benchmarks.twin $(ARGS)
 
 truth: $(DEV) ## Hold the twin against closed forms and independent tools: build/truth/truth.html (ARGS=--docs: the page too)
 	$(BIN)/python -m truth --workers $(WORKERS) $(ARGS)
