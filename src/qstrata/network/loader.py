@@ -7,12 +7,13 @@ from msgspec import inspect
 
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.network.description import Description, checked
-from qstrata.network.document import MAX_FILE_BYTES, DescriptionError, Place, Problem, View, parse
+from qstrata.network.document import MAX_FILE_BYTES, DescriptionError, Place, Problem, View
 from qstrata.network.engine_names import check_engines, check_rates, with_paths
 from qstrata.network.entries import NetworkFile, complete
 from qstrata.network.figures import check_figures
 from qstrata.network.meaning import check_references
 from qstrata.network.mending import mend
+from qstrata.network.parsing import parse
 from qstrata.network.protocol_checks import check_protocols
 from qstrata.network.shape import read
 from qstrata.network.shipped import shipped_names, shipped_text

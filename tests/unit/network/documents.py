@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 from msgspec import inspect
 
-from qstrata.network.document import Mapping, Problem, Sequence, Tree, parse
+from qstrata.network.document import Mapping, Problem, Sequence, Tree
 from qstrata.network.entries import NetworkFile
 from qstrata.network.mending import mend
+from qstrata.network.parsing import parse
 from qstrata.network.protocols import BUILT_IN
 from qstrata.network.schema import json_schema
 from qstrata.network.shape import read

@@ -5,9 +5,10 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from qstrata.network.document import DescriptionError, parse
+from qstrata.network.document import DescriptionError
 from qstrata.network.entries import NetworkFile
 from qstrata.network.loader import load_text
+from qstrata.network.parsing import parse
 from qstrata.network.schema import json_schema
 from qstrata.network.shipped import shipped_names, shipped_text
 from tests.unit.network.documents import Documents, as_text, core_data, shape_problems

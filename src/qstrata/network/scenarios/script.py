@@ -9,9 +9,10 @@ from msgspec import Meta, inspect
 from qstrata.core.durations import duration_ps
 from qstrata.core.errors import InputError
 from qstrata.network.description import Description
-from qstrata.network.document import DescriptionError, Problem, View, parse
+from qstrata.network.document import DescriptionError, Problem, View
 from qstrata.network.loader import load, text_of
 from qstrata.network.mending import mend
+from qstrata.network.parsing import parse
 from qstrata.network.scenarios.shipped import FOLDER, shipped_scenarios
 from qstrata.network.shape import read
 from qstrata.network.suggestion import did_you_mean
