@@ -38,7 +38,9 @@ def test_a_herald_takes_the_way_to_the_midpoint_and_back_and_the_next_attempt_wa
     assert pair_link.cycle_ps(link(length_km=0.0)) == PS_PER_US
 
 
-@pytest.mark.parametrize("parameters", [pair_parameters.PAIR_LINK_PARAMETERS, pair_parameters.DEVICE_PARAMETERS])
+@pytest.mark.parametrize(
+    "parameters", [pair_parameters.PAIR_LINK_PARAMETERS, pair_parameters.DEVICE_PARAMETERS]
+)
 def test_every_figure_says_its_unit_range_default_and_source(parameters):
     for figure in parameters:
         assert figure.meaning
