@@ -105,3 +105,10 @@ def test_a_subscriber_gets_a_report_every_period(stage):
     reports = stage.heard(MANAGER, ForwardingReport)
     assert len(reports) == 11
     assert all(b.at_ps - a.at_ps <= PS_PER_S for a, b in itertools.pairwise(reports))
+
+
+def test_a_sample_that_comes_twice_counts_once(stage):
+    for second in (1, 2, 2, 2):
+        stage.send(AGENTS["a"], HERE, LinkSample("a", "a-b", second * PS_PER_S, 1, COUNTS))
+    (link,) = report(stage).links
+    assert link.detections_per_s == 400.0

@@ -117,6 +117,9 @@ class ForwardingTelemetry(Telemetry):
         self.heard(sender, now)
         link = self._link(message.link)
         before_ps, _ = link.detections.get(message.site, (message.at_ps - self.figures.sample_ps, 0.0))
+        if message.at_ps <= before_ps:
+            # After a reconnect a sample may come twice; its clicks would count twice.
+            return ()
         rate = per_second(message.counts.detections, message.at_ps - before_ps)
         link.detections[message.site] = (message.at_ps, rate)
         link.at_ps = max(link.at_ps, message.at_ps)
