@@ -19,8 +19,8 @@ Nothing is compared with the formula that produced it; the few rows of the link 
   more.
 - **would show** is the relative error of the figure that this sample would reveal: 5 standard errors. Samples
   are such that this is 1 % or less; where that would take too long, the column says what the row can show.
-- `make truth` makes the page anew in `build/truth` with all samples, in about four minutes of two free processors. Every
-  row runs in the tests too, with a smaller sample.
+- `make truth` makes the page anew in `build/truth` with all samples, in about four minutes
+  of two free processors. Every row runs in the tests too, with a smaller sample.
 """
 PLOTS = (
     ("truth-residuals.svg", "Residuals of all rows in standard errors, sorted, beside those of pure chance"),
