@@ -109,9 +109,8 @@ def compare(counts: dict[str, int], baseline: dict[str, int]) -> list[str]:
 
 def main() -> int:
     """Check the tree and return the exit code."""
-    paths = sorted(
-        path for room in ("src", "tests", "tools", "benchmarks", "truth") for path in (ROOT / room).rglob("*.py")
-    )
+    rooms = ("src", "tests", "tools", "benchmarks", "truth")
+    paths = sorted(path for room in rooms for path in (ROOT / room).rglob("*.py"))
     sources = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in paths}
     breaches = [breach for where, source in sources.items() for breach in check_source(source, where)]
     lines = [f"{b.where}:{b.line}: {b.rule}: {b.text}" for b in breaches]

@@ -1,4 +1,4 @@
-"""The parameters of a link that heralds pairs and of a device with memory cells; light, for files use them."""
+"""The parameters of a link that heralds pairs and of a device with memory cells; light, as files use it."""
 
 import math
 
