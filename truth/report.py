@@ -13,8 +13,8 @@ HEAD = f"""# The truth: what the twin does, and what it should do
 Each row is a figure of a **run**: of the instruction set on the emulated devices, or of the samplers behind
 it, with the seed and the size of the sample. It stands beside what a closed form gives, written out anew for
 this page from the paper it names, or an independent tool (qutip for exact states, scipy for quadrature).
-Nothing is compared with the formula that produced it. Two rows are figures of the link calculator, not runs: the
-threshold of BB84 and the worked key rate.
+Nothing is compared with the formula that produced it. Two rows are figures of the link calculator, not
+runs: the threshold of BB84 and the worked key rate.
 
 - **z** is the residual in standard errors. A row holds within {LIMIT:g}; bounds (<=, >=) are never crossed by
   more.
