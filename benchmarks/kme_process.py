@@ -19,7 +19,7 @@ from qstrata.interfaces.etsi014.http import HttpAnswer, error_answer
 from qstrata.interfaces.etsi014.requests import Wanted
 from qstrata.network.description import Description, checked
 from qstrata.network.state import state_paths
-from qstrata.network.supervisor import RunningNetwork, run
+from qstrata.network.supervisor import RunningNetwork, run, settle_memory
 from qstrata.planes.places import CONTROL_SITE
 from qstrata.store.records import KeyRecord
 from qstrata.strata.service.resource.kme import KmeElement
@@ -86,6 +86,7 @@ async def _main(pipe: Connection, folder: Path) -> None:
     made: list[_Bench] = []
 
     def ready(network: RunningNetwork) -> None:
+        settle_memory()
         made.append(_Bench(network, pipe, stop))
 
     await run(description(), state_paths("bench", folder), ready=ready, stop=stop)

@@ -325,6 +325,16 @@ async def run(
             raise internal(crash.path) from None
 
 
+def settle_memory() -> None:
+    """Let the collector of a process that only serves pass over what stands, and look less often at the rest.
+
+    What stands lives as long as the process. Requests make some hundred objects each that die by themselves:
+    looked through every 700, they cost connections by the hundred half of their speed.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def serve(
     description: Description,
     paths: StatePaths,
@@ -342,8 +352,7 @@ def serve(
             loop.add_signal_handler(number, stop.set)
 
         def up(network: RunningNetwork) -> None:
-            # What stands now lives as long as the process: collections need not walk it again.
-            gc.freeze()
+            settle_memory()
             ready(network)
 
         await run(description, paths, host=host, log_events=log_events, ready=up, stop=stop)
