@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from qstrata.fabric.messages.qubits import CreatePair, DistilPairs, FreeCell, MoveQubit, SwapPairs
+from qstrata.fabric.messages.qubits import CreatePair, DistilPairs, MoveQubit, SwapPairs
 from qstrata.physics.bell import BellState
 from qstrata.physics.entanglement_distillation import Distillation, frame_after
 from qstrata.physics.memories import MemoryParameters
@@ -200,7 +200,7 @@ def _time_of_all(world: PairScene, sites: str) -> int:
 def _time_of_both(world: PairScene, cutoff: int | None, cycle: int) -> int:
     """Entangle a-b and b-c; the earlier pair is given up after `cutoff` more attempts. Return the time."""
     began = world.now
-    while not _entangle_both(world, cutoff, cycle):
+    while not world.entangle_both(cutoff, cycle):
         pass
     world.ask("b", SwapPairs, 0, 1)
     took = world.now - began
@@ -208,27 +208,6 @@ def _time_of_both(world: PairScene, cutoff: int | None, cycle: int) -> int:
         free(world, site, 0)
     forget(world)
     return took
-
-
-def _entangle_both(world: PairScene, cutoff: int | None, cycle: int) -> bool:
-    sides = (("a", "a-b", 0), ("b", "a-b", 0), ("b", "b-c", 1), ("c", "b-c", 0))
-    asked = [f"{site}/{cell}/{world.now}" for site, _, cell in sides]
-    for instruction, (site, link, cell) in zip(asked, sides, strict=True):
-        world.tell(site, CreatePair(instruction, link, cell))
-    limit = math.inf
-    while True:
-        found = sum(world.answered("b", instruction) for instruction in asked[1:3])
-        if found == 2:
-            return True
-        if found and cutoff is not None:
-            limit = min(limit, world.now + cutoff * cycle)
-        if world.next_due() > limit:
-            break
-        world.step()
-    world.run_until(int(limit))
-    for site, _, cell in sides:
-        world.tell(site, FreeCell(f"free/{site}/{cell}/{world.now}", cell))
-    return False
 
 
 def distillation(share: float) -> list[Row]:

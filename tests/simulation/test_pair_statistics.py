@@ -8,7 +8,6 @@ import pytest
 
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.qubits import (
-    CreatePair,
     DistilPairs,
     FreeCell,
     MeasureQubit,
@@ -127,33 +126,12 @@ def test_two_links_wait_for_the_slower_one_and_with_a_cutoff_as_the_closed_form_
 def time_of_both(world, cutoff, cycle):
     """Entangle a-b and b-c, give up the earlier one after `cutoff` more attempts; return the time."""
     began = world.now
-    while not entangle_both(world, cutoff, cycle):
+    while not world.entangle_both(cutoff, cycle):
         pass
     world.ask("b", SwapPairs, 0, 1)
     for site in "ac":
         world.tell(site, FreeCell(f"used/{site}/{world.now}", 0))
     return world.now - began
-
-
-def entangle_both(world, cutoff, cycle):
-    sides = (("a", "a-b", 0), ("b", "a-b", 0), ("b", "b-c", 1), ("c", "b-c", 0))
-    asked = [f"{site}/{cell}/{world.now}" for site, _, cell in sides]
-    for instruction, (site, link, cell) in zip(asked, sides, strict=True):
-        world.tell(site, CreatePair(instruction, link, cell))
-    limit = math.inf
-    while True:
-        found = sum(world.answered("b", instruction) for instruction in asked[1:3])
-        if found == 2:
-            return True
-        if found and cutoff is not None:
-            limit = min(limit, world.now + cutoff * cycle)
-        if world.next_due() > limit:
-            break
-        world.step()
-    world.run_until(limit)
-    for site, _, cell in sides:
-        world.tell(site, FreeCell(f"free/{site}/{cell}/{world.now}", cell))
-    return False
 
 
 @pytest.mark.parametrize("count", COUNTS)

@@ -71,6 +71,8 @@ def _measure(device: DeviceParameters) -> int:
 
 def _prepare_qubit(message: PrepareQubit) -> Operation:
     def act(cells: tuple[Cell, ...], uniform: Uniform, now: int) -> Result:
+        if not _is_direction(message):
+            return Refusal.NO_DIRECTION
         qubits.place(density.qubit(message.theta, message.phi), list(cells), now)
         return Done(message.instruction)
 
@@ -133,10 +135,16 @@ def _distil(message: DistilPairs) -> Operation:
 
 def _measure_qubit(message: MeasureQubit) -> Operation:
     def act(cells: tuple[Cell, ...], uniform: Uniform, now: int) -> Result:
+        if not _is_direction(message):
+            return Refusal.NO_DIRECTION
         bit = qubits.measure(cells[0], density.direction(message.theta, message.phi), uniform, now)
         return Measured(message.instruction, KeyMaterial(bytes((bit,))))
 
     return Operation((message.cell,), (), _measure, act)
+
+
+def _is_direction(message: PrepareQubit | MeasureQubit) -> bool:
+    return math.isfinite(message.theta) and math.isfinite(message.phi)
 
 
 def _refusal_of_two(cells: tuple[Cell, ...]) -> Refusal | None:

@@ -1,12 +1,13 @@
 """Drive memory devices alone: a heap of instants, and what each owner was told."""
 
 import heapq
+import math
 from itertools import count
 
 from qstrata.core.address import Address, End
 from qstrata.core.effects import Send, Timer
 from qstrata.core.time import PS_PER_S
-from qstrata.fabric.messages.qubits import CreatePair, Heralded, Measured
+from qstrata.fabric.messages.qubits import CreatePair, FreeCell, Heralded, Measured
 from qstrata.physics.pair_link import DeviceParameters, PairLinkParameters
 from qstrata.twin.pairs import Pairs
 from qstrata.twin.pairs_plan import MemoryPlan, PairLinkPlan
@@ -75,6 +76,27 @@ class PairScene:
         name = f"{a}-{b}"
         self.tell(a, CreatePair(f"i{next(self._ids)}", name, cell_a))
         return self.ask(b, CreatePair, name, cell_b)
+
+    def entangle_both(self, cutoff, cycle):
+        """Try for a pair on both links a-b and b-c; False where one waited `cutoff` cycles for the other."""
+        sides = (("a", "a-b", 0), ("b", "a-b", 0), ("b", "b-c", 1), ("c", "b-c", 0))
+        asked = [f"{site}/{cell}/{self.now}" for site, _, cell in sides]
+        for instruction, (site, link, cell) in zip(asked, sides, strict=True):
+            self.tell(site, CreatePair(instruction, link, cell))
+        limit = math.inf
+        while True:
+            found = sum(self.answered("b", instruction) for instruction in asked[1:3])
+            if found == 2:
+                return True
+            if found and cutoff is not None:
+                limit = min(limit, self.now + cutoff * cycle)
+            if self.next_due() > limit:
+                break
+            self.step()
+        self.run_until(int(limit))
+        for site, _, cell in sides:
+            self.tell(site, FreeCell(f"free/{site}/{cell}/{self.now}", cell))
+        return False
 
     def answered(self, site, instruction):
         """Tell whether an instruction has been answered."""

@@ -281,6 +281,8 @@ def test_use_after_the_cutoff_is_refused_and_the_cell_is_free():
         (ApplyGate, ("toffoli", (0, 1)), Refusal.NO_SUCH_GATE),
         (ApplyGate, ("x", ()), Refusal.NO_SUCH_GATE),
         (ApplyGate, ("rx", (0,), math.inf), Refusal.NO_SUCH_GATE),
+        (MeasureQubit, (0, math.nan, 0.0), Refusal.NO_DIRECTION),
+        (PrepareQubit, (3, 0.0, math.inf), Refusal.NO_DIRECTION),
         (SwapPairs, (0, 3), Refusal.CELL_EMPTY),
         (SwapPairs, (0, 0), Refusal.SAME_CELL),
         (DistilPairs, (0, 1, Distillation.DEJMPS), Refusal.NOT_TWO_PAIRS),
@@ -354,3 +356,9 @@ def test_measured_bits_are_wiped_when_their_answer_is_no_longer_kept():
         world.tell("a", FreeCell(f"f{number}", 0))
     with pytest.raises(InternalError, match="wiped"):
         answer.bit.reveal()
+
+
+def test_a_qubit_that_was_not_prepared_leaves_its_cell_free():
+    world = scene()
+    assert refused(world.ask("a", PrepareQubit, 3, math.nan, 0.0)) is Refusal.NO_DIRECTION
+    assert not isinstance(world.ask("a", PrepareQubit, 3), Refused)

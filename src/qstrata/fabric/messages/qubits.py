@@ -29,6 +29,7 @@ class Refusal(enum.Enum):
     EXPIRED = "the qubit was kept beyond its cut-off and is lost"
     SAME_CELL = "the operation needs different cells"
     NO_SUCH_GATE = "no such gate on so many cells, or an angle that is no number"
+    NO_DIRECTION = "an angle of the direction is no number"
     NOT_TWO_PAIRS = "the cells do not hold halves of two pairs that end at one other device"
     TOO_MANY_QUBITS = "the group of qubits would grow beyond what the device follows exactly"
     BAD_CUTOFF = "the cut-off is before the instant of the instruction"

@@ -91,3 +91,13 @@ def test_copies_for_other_slaves_are_ordered_too_and_once() -> None:
     assert answers == [({}, False), ({}, False), ({}, True)]
     (found,) = control.suspects.exposures()
     assert (found.set_aside, found.exposed, found.key_ids) == (1, 1, ("k1",))
+
+
+def test_a_kme_that_is_taken_away_is_waited_for_no_more() -> None:
+    control = Control()
+    orders, _ = control.suspected(1, "u/a/0")
+    control.answer(orders["a"], "a")
+    sends = control.suspects.forget("b")
+    assert [type(effect.message) for effect in sends if isinstance(effect, Send)] == [SuspectsHeard]
+    assert not control.outbox.stands(("quarantine", orders["b"].serial))
+    assert control.suspects.forget("b") == []

@@ -99,6 +99,7 @@ class ServiceController(Controller):
             del self._registries[site]
             self.outbox.settle(("report", site))
             self._holdings.forget(site)
+            effects += self._suspects.forget(site)
         if self._holdings.learnt:
             return [*effects, *lives.open_declared(now)]
         return [*effects, Timer(now + LEARN_PS, self._learn)]

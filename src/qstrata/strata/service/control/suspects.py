@@ -42,7 +42,7 @@ class _Case:
         self.said = said
         self.sender = sender
         self.transfers = dict.fromkeys(said.transfers)
-        self.orders: dict[int, None] = {}
+        self.orders: dict[int, str] = {}
 
 
 class Suspects:
@@ -85,7 +85,7 @@ class Suspects:
         effects: list[Effect] = []
         for site, wanted in by_site.items():
             serial = self._serials.next(now)
-            case.orders[serial] = None
+            case.orders[serial] = site
             order = QuarantineKeys(serial, case.said.link, tuple(wanted))
             effects += self._outbox.ask(("quarantine", serial), [Send(self._lives.kme(site), order)], now)
         return effects
@@ -100,6 +100,17 @@ class Suspects:
         more = [transfer for transfer in message.copies if transfer not in case.transfers]
         case.transfers.update(dict.fromkeys(more))
         return [*self._order(case, more, now), *self._told(case)]
+
+    def forget(self, site: str) -> list[Effect]:
+        """Wait no more for a KME that is taken away: its keys are gone with it."""
+        effects: list[Effect] = []
+        for case in self._cases.values():
+            gone = [serial for serial, asked in case.orders.items() if asked == site]
+            for serial in gone:
+                self._outbox.settle(("quarantine", serial))
+                del case.orders[serial]
+            effects += self._told(case) if gone else []
+        return effects
 
     def exposures(self) -> tuple[Exposure, ...]:
         """Return what is known of each link."""
