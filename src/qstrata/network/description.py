@@ -82,12 +82,7 @@ MAX_NODES = 1000
 MAX_LINKS = 5000
 LEAST_DB_PER_KM = 1e-6
 NATIVE = "native"
-CLICKS = "clicks"
 DECOY_BB84 = "decoy-bb84"
-FIRST_KEY_BITS = 8192
-"""A link at level `clicks` is given so much key at least: half of it authenticates its first blocks."""
-CLICKS_MAX = 1 << 24
-"""A block at level `clicks` has so many clicks at most: its ends hold about 20 bytes for each of them."""
 
 
 class KmePort(Table, frozen=True, kw_only=True):
@@ -223,28 +218,6 @@ class Link(LinkFigures, frozen=True, kw_only=True):
         return raman_click_rate_hz(
             channels, self.length_km, attenuation_db_per_km, self.filter_nm, seen_share
         )
-
-    def check_level(self) -> None:
-        """Refuse a level of detail or an engine that the link cannot have; InputError says what to change."""
-        if self.protocol != DECOY_BB84 and (self.level, self.engine) != ("counts", NATIVE):
-            raise InputError(f"{self.protocol} needs level `counts` and engine `native`")
-        if self.level != CLICKS:
-            return
-        if self.engine != NATIVE:
-            raise InputError(f"level `clicks` is for engine `native`, not {self.engine!r}: change either")
-        if self.initial_key_bits < FIRST_KEY_BITS:
-            raise InputError(
-                f"level `clicks` needs initial-key-bits from {FIRST_KEY_BITS}, not {self.initial_key_bits}: "
-                "they authenticate the first blocks"
-            )
-        parameters = self.link_parameters
-        pulses = parameters.pulse_rate_hz * self.block_s
-        clicks = parameters.protocol.expected_counts(parameters, pulses).detections
-        if clicks > CLICKS_MAX:
-            raise InputError(
-                f"a block of {self.block_s} s has {clicks:.3g} clicks, level `clicks` takes {CLICKS_MAX}: "
-                "give a shorter block-s, or level `counts`"
-            )
 
     @property
     def _declared(self) -> Channels:

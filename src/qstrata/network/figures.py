@@ -25,6 +25,7 @@ from qstrata.network.entries import (
     complete_link,
     layered,
 )
+from qstrata.network.levels import check_level
 from qstrata.network.pair_tables import Memories, PairLink, makes_pairs
 from qstrata.network.protocol_checks import check_devices
 from qstrata.network.protocols import are_known
@@ -165,7 +166,7 @@ class _Figures:
             return
         try:
             if link is not _ANY_LINK:
-                sound.check_level()
+                check_level(sound)
         except InputError as fault:
             at = _first((view.get("level") for view in views), views[0])
             yield Problem(at.place, str(fault), "level: counts")

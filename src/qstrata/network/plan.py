@@ -25,6 +25,7 @@ from qstrata.fabric.scope import Directory
 from qstrata.interfaces.etsi014.face import FACE_NAME
 from qstrata.network import pair_plan
 from qstrata.network.description import NATIVE, Description, Link, Node
+from qstrata.network.levels import check_level
 from qstrata.planes import places
 from qstrata.strata.forwarding.resource.station import RelayLink
 from qstrata.twin.plan import LinkEnd, LinkPlan, MonitorPlan, TwinPlan
@@ -108,7 +109,7 @@ def make_plan(description: Description) -> NetworkPlan:
     Raises InputError for a link that cannot have its level of detail.
     """
     for link in description.links:
-        link.check_level()
+        check_level(link)
     domain = description.domain
     whole = [link for link in description.links if _is_whole(link)]
     names = [node.name for node in description.nodes]
