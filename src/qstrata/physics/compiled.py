@@ -19,7 +19,8 @@ HAS_NUMBA = find_spec("numba") is not None
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of numbers and arrays at its first call, and keep what was compiled on disk.
 
-    A module that holds kernels takes 0.3 s to import: light commands import it only when they use it.
+    What is compiled holds no interpreter lock: calls in several threads, each with arrays of its own, run at
+    once. A module that holds kernels takes 0.3 s to import: light commands import it only when they use it.
     """
     if not HAS_NUMBA:
         return function
@@ -27,7 +28,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 
     compiled: Callable[P, R]
     try:
-        compiled = njit(cache=True)(function)
+        compiled = njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no folder that it may write to
-        compiled = njit(cache=False)(function)
+        compiled = njit(cache=False, nogil=True)(function)
     return compiled
