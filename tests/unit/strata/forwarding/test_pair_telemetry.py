@@ -8,7 +8,7 @@ import pytest
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.samples import AxisCount, SideSample, StationSample
 from qstrata.physics import bell
-from qstrata.strata.forwarding.resource.circuit import AXES, axis_of_test
+from qstrata.strata.forwarding.resource.pair_tests import AXES, axis_of_test
 from qstrata.strata.forwarding.telemetry.pairs import PairBook, estimate
 
 

@@ -1,13 +1,7 @@
 """A station of a virtual circuit as a network runs it: attached to its links, counted, tested at its ends.
 
-Pairs that are good enough cannot be told apart (RFC 9340, 4.1), so that nobody knows the fidelity of one.
-The ends measure a share of the pairs, the same ones along the same axis, for their names say which; what the
-measurements of many say of all is for telemetry to tell.
+What the ends measure of pairs for tests, `pair_tests` says.
 """
-
-import math
-from collections import OrderedDict
-from zlib import crc32
 
 import msgspec
 
@@ -17,19 +11,13 @@ from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.attachment import Attach, Attached, Detached, Light
 from qstrata.fabric.messages.entanglement import PairWord, Purpose
 from qstrata.fabric.messages.qubits import Measured, MeasureQubit, Refused
-from qstrata.fabric.messages.samples import AxisCount, ProbeForwarding, SideSample, StationSample
+from qstrata.fabric.messages.samples import ProbeForwarding, SideSample, StationSample
 from qstrata.fabric.port import Port
-from qstrata.physics.bell import SIGNS
 from qstrata.planes import places
 from qstrata.planes.beats import next_beat_ps
 from qstrata.strata.forwarding.resource.entangler import Entangler
+from qstrata.strata.forwarding.resource.pair_tests import PairTests
 from qstrata.strata.forwarding.resource.repeater import EndPair, Hop, RepeaterElement
-
-AXES = (("x", math.pi / 2, 0.0), ("y", math.pi / 2, math.pi / 2), ("z", 0.0, 0.0))
-"""The axes of test measurements, with polar angle and azimuth in radians."""
-
-TESTS_KEPT = 256
-"""An end waits for the other's word on its last so many tested pairs."""
 
 RETRY_PS = 2 * PS_PER_S
 """How often a station asks to be attached where it is not."""
@@ -39,20 +27,6 @@ class StationFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Say what share of the pairs the ends measure for a test, 0 to 1."""
 
     test_share: float = 0.0
-
-
-class _Test(msgspec.Struct):
-    pair: EndPair
-    axis: int
-    own: int | None = None
-
-
-def axis_of_test(name: str, share: float) -> int | None:
-    """Return the axis along which a pair is tested, None where it is not; both ends find the same."""
-    draw = crc32(name.encode())
-    if draw >= share * 2**32:
-        return None
-    return crc32(b"axis/" + name.encode()) % len(AXES)
 
 
 class CircuitStation(RepeaterElement):
@@ -73,16 +47,13 @@ class CircuitStation(RepeaterElement):
     ) -> None:
         super().__init__(address, port, device, circuit, head, tail)
         self._port = port
-        self._figures = figures
         self._termination = port.bind(places.termination(address.domain, address.site))
         self._links = {hop.side.link: self._sides[at] for at, hop in ((False, head), (True, tail)) if hop}
         self._attached_to: dict[str, None] = {}
         self._telemetry: Address | None = None
         self._since_ps = self._period_ps = 0
         self._delivered_count = 0
-        self._tests: OrderedDict[str, _Test] = OrderedDict()
-        self._words: OrderedDict[str, int] = OrderedDict()
-        self._counts = [[0, 0] for _ in AXES]
+        self._tests = PairTests(figures.test_share)
         self.on(Attached, self._let_in)
         self.on(Detached, self._shut_out)
         # Attempts in the dark fail by themselves, and control hears of the light from connectivity.
@@ -120,54 +91,37 @@ class CircuitStation(RepeaterElement):
     def deliver(self, pair: EndPair, now: int) -> Effects:
         """Count a pair; measure it if it is one for a test, otherwise let it go."""
         self._delivered_count += 1
-        axis = axis_of_test(pair.name, self._figures.test_share)
-        if axis is None:
+        direction = self._tests.begin(pair)
+        if direction is None:
             return self.finish(now)
-        self._tests[pair.name] = _Test(pair, axis)
-        while len(self._tests) > TESTS_KEPT:
-            self._tests.popitem(last=False)
-        _, theta, phi = AXES[axis]
-        return (Send(self.device, MeasureQubit(self._measurement(pair.name), pair.cell, theta, phi)),)
+        return (Send(self.device, MeasureQubit(self._measurement(pair.name), pair.cell, *direction)),)
 
     def _measurement(self, pair: str) -> str:
         return f"{self.address.site}/{self.circuit}/test/{pair}"
 
     def _measured(self, message: Measured, sender: Address, now: int) -> Effects:
         name = message.instruction.removeprefix(self._measurement(""))
-        test = self._tests.get(name)
-        if test is None or test.own is not None:
+        if not self._tests.waits_for(name):
             return ()
-        test.own = message.bit.take()[0]
+        bit = message.bit.take()[0]
         effects: list[Effect] = [*self.finish(now, measured=True)]
         if self.is_head:
-            self._compare(name)
+            self._tests.measured(name, bit)
         else:
-            del self._tests[name]
-            effects.append(self.tell(name, Purpose.BIT, test.own))
+            self._tests.forget(name)
+            effects.append(self.tell(name, Purpose.BIT, bit))
         return effects
 
     def refused(self, message: Refused, now: int) -> Effects:
         """Go on without a pair that could not be measured."""
         name = message.instruction.removeprefix(self._measurement(""))
-        return self.finish(now) if self._tests.pop(name, None) is not None else ()
+        return self.finish(now) if self._tests.forget(name) else ()
 
     def hear(self, word: PairWord, now: int) -> Effects:
         """Take the tail's outcome of a test; it may come before the own one."""
         if word.purpose is Purpose.BIT:
-            self._words[word.pair] = word.bits[0]
-            while len(self._words) > TESTS_KEPT:
-                self._words.popitem(last=False)
-            self._compare(word.pair)
+            self._tests.hear(word.pair, word.bits[0])
         return ()
-
-    def _compare(self, name: str) -> None:
-        test, other = self._tests.get(name), self._words.get(name)
-        if test is None or test.own is None or other is None:
-            return
-        del self._tests[name], self._words[name]
-        count = self._counts[test.axis]
-        count[0] += 1
-        count[1] += SIGNS[test.pair.frame][test.axis] * (1 - 2 * (test.own ^ other))
 
     # --- samples (F8) ---
 
@@ -191,12 +145,7 @@ class CircuitStation(RepeaterElement):
             at_ps=now,
             sides=tuple(_side(side) for side in self._links.values()),
             delivered=self._delivered_count,
-            tests=tuple(
-                AxisCount(axis, pairs, total)
-                for (axis, _, _), (pairs, total) in zip(AXES, self._counts, strict=True)
-            )
-            if self._is_end and self.is_head
-            else (),
+            tests=self._tests.counts() if self._is_end and self.is_head else (),
         )
         return [Send(self._port.bind(self._telemetry), sample)]
 
