@@ -1,4 +1,4 @@
-"""A repeater chain as a recursion over end-to-end pairs: millions of them a second, bit by bit the same
+"""A repeater chain as a recursion over end-to-end pairs: millions of them a second, equal bit by bit
 with and without a compiler.
 
 One memory per link side, swap as soon as both sides have a pair, heralds from midpoints, deterministic swaps.

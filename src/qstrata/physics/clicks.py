@@ -1,4 +1,4 @@
-"""Clicks of a decoy-state BB84 link, one by one, as both ends would record them.
+"""Clicks of a decoy-state BB84 link, one by one, as both ends record them.
 
 The pulses between two clicks are skipped: numpy draws how many, by geometric law, and a word of random bits
 for each click, of which a kernel makes bases, intensity and bits at both ends. Before the detectors act,

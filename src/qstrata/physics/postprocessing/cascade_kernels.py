@@ -1,4 +1,4 @@
-"""Kernels of Cascade: orders of bits, prefix parities, and the search for errors among told parities."""
+"""Kernels of Cascade: orders of bits, prefix parities, and the search for errors among parities told."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Kernel of the universal hash: a polynomial over the integers modulo 2^61 - 1, at two points at once."""
+"""Kernel of the universal hash: a polynomial over the integers modulo 2^61 - 1, at two points in one go."""
 
 import numpy as np
 from numpy.typing import NDArray
