@@ -162,6 +162,9 @@ def _whole(before: Description, after: Description) -> Iterable[Step]:
         yield _step("policy", "policy", _changes(before.policy, after.policy, "pairs"), _closing(len(closes)))
     if before.policy.admission != after.policy.admission:
         yield _step("policy", "policy", _changes(before.policy, after.policy, "admission"), NOTHING)
+    if before.policy.pair_routing != after.policy.pair_routing:
+        changes = _changes(before.policy, after.policy, "pair_routing")
+        yield _step("policy", "policy", changes, "nothing by itself: circuits whose path changes are listed")
     if before.routes != after.routes:
         yield _step("routes", "routes", (_routes(before, after),), "sessions of names that move open anew")
     if before.management != after.management:

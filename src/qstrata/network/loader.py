@@ -21,8 +21,8 @@ from qstrata.network.shipped import shipped_names, shipped_text
 _WANTED = inspect.type_info(NetworkFile)
 
 
-def load(path_or_name: str | PathLike[str]) -> Description:
-    """Load the network in a file, or the shipped one of that name.
+def load(path_or_name: str | PathLike[str], *, unrouted: bool = False) -> Description:
+    """Load the network in a file, or the shipped one of that name; `unrouted` as for `load_text`.
 
     A text without a folder and without `.yaml` or `.yml` is a shipped name first, then a file. Raises
     DescriptionError (an InputError) with every problem as `file:line:column: message`, InputError for a
@@ -32,12 +32,15 @@ def load(path_or_name: str | PathLike[str]) -> Description:
     path = Path(given)
     bare = isinstance(path_or_name, str) and path.name == given and path.suffix not in (".yaml", ".yml")
     if bare and (given in shipped_names() or not path.is_file()):
-        return load_text(shipped_text(given), f"{given}.yaml")
-    return load_text(text_of(path), given)
+        return load_text(shipped_text(given), f"{given}.yaml", unrouted=unrouted)
+    return load_text(text_of(path), given, unrouted=unrouted)
 
 
-def load_text(text: str, source: str) -> Description:
-    """Load a network from YAML text; `source` is what its problems call it. Raises DescriptionError."""
+def load_text(text: str, source: str, *, unrouted: bool = False) -> Description:
+    """Load a network from YAML text; `source` is what its problems call it. Raises DescriptionError.
+
+    With `unrouted`, circuits that say only their ends have no path yet.
+    """
     tree, problems = parse(text)
     if tree is None:
         raise DescriptionError(source, text, problems)
@@ -57,6 +60,17 @@ def load_text(text: str, source: str) -> Description:
         raise DescriptionError(source, text, problems)
     description = checked(with_paths(complete(data), folder))
     if problems := check_rates(root, description):
+        raise DescriptionError(source, text, problems)
+    return description if unrouted else _routed(root, description, source, text)
+
+
+def _routed(root: View, description: Description, source: str, text: str) -> Description:
+    if all(circuit.path for circuit in description.circuits):
+        return description
+    from qstrata.network.pair_routing import routed
+
+    description, problems = routed(root, description)
+    if problems:
         raise DescriptionError(source, text, problems)
     return description
 

@@ -162,11 +162,16 @@ class Circuit(Table, frozen=True, kw_only=True):
     path: Annotated[
         tuple[NodeName, ...],
         Meta(
-            description="its nodes from end to end; pair links join them",
+            description="its nodes from end to end; pair links join them; left out, `policy: pair-routing` "
+            "chooses them",
             min_length=2,
             max_length=MAX_STATIONS,
         ),
-    ]
+    ] = ()
+    between: (
+        Annotated[tuple[NodeName, NodeName], Meta(description="its two ends, for a path that is chosen")]
+        | None
+    ) = None
     pairs_per_s: Annotated[
         float,
         said(

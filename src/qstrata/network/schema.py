@@ -38,9 +38,10 @@ LOADER_ONLY = (
     "The classical light of a link causes at most 1e7 clicks per second.",
     "A link with `protocol: barrett-kok` or `single-click` makes pairs: it has `heralding`, the channel "
     "`pairs`, and none of the keys of links for keys. T2 of a memory is at most 2 T1.",
-    "A circuit passes each of its nodes once; links for pairs join them, and each serves one circuit; every "
-    "node has `memories` with a cell for each link of the circuits through it. Names of circuits are unlike "
-    "each other.",
+    "A circuit has a `path`, or `between`, for which the routing policy of `policy` finds one within what "
+    "others leave. It passes each of its nodes once; links for pairs join them, and each serves one circuit; "
+    "every node has `memories` with a cell for each link of the circuits through it. Names of circuits are "
+    "unlike each other.",
     "A link of `level: clicks` has engine `native`, 8192 initial key bits or more, and blocks of at most "
     "16777216 clicks.",
 )

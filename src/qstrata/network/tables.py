@@ -11,6 +11,7 @@ from msgspec import Meta
 from qstrata.physics.parameters import PARAMETERS
 from qstrata.physics.profiles import PROFILES
 from qstrata.physics.protocols import bbm92
+from qstrata.planes.pair_policies import BUILT_IN_NAMES, RATE_ABOVE_FIDELITY
 
 MAX_SAES = 1000
 MAX_PAIRS = 100_000
@@ -286,7 +287,7 @@ class Sae(Table, frozen=True, kw_only=True):
 
 
 class Policy(Table, frozen=True, kw_only=True):
-    """Which SAEs may share keys, and whether links must sustain what sessions are promised."""
+    """Which SAEs may share keys, whether links must sustain what sessions are promised, who routes pairs."""
 
     pairs: Annotated[
         Literal["all"] | Annotated[tuple[Pair, ...], Meta(max_length=MAX_PAIRS)],
@@ -296,6 +297,15 @@ class Policy(Table, frozen=True, kw_only=True):
         bool,
         Meta(description="whether a session opens only if its links make the key that its rate needs"),
     ] = False
+    pair_routing: Annotated[
+        str,
+        said(
+            "how paths of circuits with `between` are chosen: "
+            f"{', '.join(f'`{name}`' for name in BUILT_IN_NAMES)}, or that of another package",
+            pattern=PROTOCOL_PATTERN,
+            meant="the name of a routing policy, as `fewest-hops`",
+        ),
+    ] = RATE_ABOVE_FIDELITY
 
 
 class Route(Table, frozen=True, kw_only=True):

@@ -80,12 +80,17 @@ def meant_list(tree: Tree, wanted: inspect.TupleType | inspect.VarTupleType) -> 
 
 
 def meant_table(tree: Tree, wanted: inspect.StructType) -> str:
-    """Return the table that a scalar was meant to be, if it fits only one of the table's keys."""
+    """Return the table that a scalar was meant to be, if it fits only one of the table's keys.
+
+    A key that has this very word among its few is more likely than one that takes many.
+    """
     if not isinstance(tree, Scalar) or not tree.text:
         return ""
     kinds = {field.encode_name: _scalar_type(field.type) for field in wanted.fields}
     fitting = [name for name, kind in kinds.items() if kind is not None and value_of(tree, kind) is not None]
-    return f"{{{fitting[0]}: {tree.text}}}" if len(fitting) == 1 else ""
+    words = [name for name in fitting if isinstance(kinds[name], inspect.LiteralType)]
+    likely = words or fitting
+    return f"{{{likely[0]}: {tree.text}}}" if len(likely) == 1 else ""
 
 
 def meant_order(tree: Sequence, wanted: inspect.TupleType) -> str:

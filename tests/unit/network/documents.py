@@ -18,6 +18,7 @@ from qstrata.network.parsing import parse
 from qstrata.network.protocols import BUILT_IN
 from qstrata.network.schema import json_schema
 from qstrata.network.shape import read
+from qstrata.planes.pair_policies import BUILT_IN_NAMES
 
 WANTED = inspect.type_info(NetworkFile)
 PROBABILITIES = {"signal-probability": 0.5, "weak-probability": 0.3, "vacuum-probability": 0.2}
@@ -106,7 +107,9 @@ class Documents:
         ]
         document.pop("circuits", None)
         if pairs:
-            document["circuits"] = [{**self.table("Circuit"), "path": nodes[-2:]}]
+            ends = {"between": nodes[-2:]} if self.coin() else {}
+            circuit = {key: value for key, value in self.table("Circuit").items() if key != "between"}
+            document["circuits"] = [{**circuit, "path": nodes[-2:], **ends}]
             for node in document["nodes"]:
                 node["memories"] = self.table("Memories")
         document["saes"] = [{**self.table("Sae"), "name": sae, "node": sae.split(":")[3]} for sae in saes]
@@ -120,6 +123,7 @@ class Documents:
             document["policy"] = {"pairs": "all" if self.coin() else [[saes[0], saes[2]], [saes[1], saes[3]]]}
             if self.coin():
                 document["policy"]["admission"] = self.coin()
+                document["policy"]["pair-routing"] = self.random.choice(BUILT_IN_NAMES)
         if self.coin():
             document["routes"] = [{"prefix": f"urn:qkd:dom:{node}", "node": node} for node in nodes]
         return document
@@ -241,6 +245,8 @@ class Documents:
             return 256
         if key == "launch-power-dbm":
             return self.random.choice((-60, -40.5))
+        if key == "filter-nm":
+            return self.random.choice((0.1, 1.0))
         if key == "number":
             return self.random.randint(1, 128)
         if node["type"] == "integer":

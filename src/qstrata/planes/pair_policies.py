@@ -1,0 +1,225 @@
+"""The routing policies that come with qstrata: simple ones to compare with, and two that plan for rate."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from qstrata.planes.pair_expectation import Expectation, expect
+from qstrata.planes.pair_paths import Weight, cheapest_paths, shortage
+from qstrata.planes.pair_routes import (
+    NoRoute,
+    PairLinkView,
+    PairNetwork,
+    PairPath,
+    PairRequest,
+    PairRoute,
+    Planned,
+    Resources,
+    RoutingPolicy,
+)
+
+CANDIDATES = 12
+"""So many paths are compared by what they give, cheapest first by sums that come close to it."""
+
+STEPS_MAX = 20_000
+"""`joint-rate` tries so many paths of circuits at most, and takes the best plan found until then."""
+
+Choose = Callable[[PairRequest, Resources], PairPath | str]
+"""Choose a path within what is free, or say why there is none."""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A path, and what it can be expected to give."""
+
+    path: PairPath
+    expected: Expectation
+
+
+def in_order(requests: Sequence[PairRequest], network: PairNetwork, choose: Choose) -> tuple[Planned, ...]:
+    """Plan circuits one after the other: each takes what it needs of what those before it have left."""
+    resources = Resources(network)
+    planned: list[Planned] = []
+    for request in requests:
+        chosen = choose(request, resources)
+        if isinstance(chosen, str):
+            planned.append(NoRoute(request.circuit, chosen))
+        else:
+            resources.take(request.circuit, chosen)
+            planned.append(PairRoute(request.circuit, chosen))
+    return tuple(planned)
+
+
+def offers(request: PairRequest, resources: Resources, *weights: Weight) -> list[Offer]:
+    """Return the cheapest paths by each of the weights, each once, with what they give."""
+    found: dict[PairPath, None] = {}
+    for weight in weights:
+        found |= dict.fromkeys(cheapest_paths(resources, request.a, request.b, weight, CANDIDATES))
+    return [Offer(path, expect(resources, path, request.pairs_per_s)) for path in found]
+
+
+def waiting(view: PairLinkView) -> float:
+    """Weigh a link by the mean time to its pair."""
+    return 1.0 / view.rate_per_s
+
+
+def noise(view: PairLinkView) -> float:
+    """Weigh a link by what it takes from correlators, as a logarithm; a swap takes as much as 1e-9."""
+    kept = (view.xx + view.yy + view.zz) / 3.0
+    return -math.log(max(kept, 1e-9)) + 1e-9
+
+
+def _hops(view: PairLinkView) -> float:
+    return 1.0
+
+
+def _length(view: PairLinkView) -> float:
+    return view.length_km
+
+
+def _loss(view: PairLinkView) -> float:
+    return view.loss_db
+
+
+def _by_rate(offer: Offer) -> tuple[float, float, int, tuple[str, ...]]:
+    expected = offer.expected
+    return -expected.rate_per_s, -expected.fidelity, len(offer.path.links), offer.path.links
+
+
+def _by_fidelity(offer: Offer) -> tuple[float, float, int, tuple[str, ...]]:
+    expected = offer.expected
+    return -expected.fidelity, -expected.rate_per_s, len(offer.path.links), offer.path.links
+
+
+def _cheapest(weight: Weight) -> Choose:
+    def choose(request: PairRequest, resources: Resources) -> PairPath | str:
+        found = cheapest_paths(resources, request.a, request.b, weight, 1)
+        return found[0] if found else shortage(request, resources)
+
+    return choose
+
+
+def _highest_rate(request: PairRequest, resources: Resources) -> PairPath | str:
+    found = offers(request, resources, waiting, _hops)
+    return min(found, key=_by_rate).path if found else shortage(request, resources)
+
+
+def _highest_fidelity(request: PairRequest, resources: Resources) -> PairPath | str:
+    found = offers(request, resources, noise, waiting)
+    return min(found, key=_by_fidelity).path if found else shortage(request, resources)
+
+
+def _good_enough(request: PairRequest, resources: Resources) -> list[Offer]:
+    """Return what gives at least the fidelity that is asked for, the highest rate first."""
+    found = offers(request, resources, waiting, _hops, noise)
+    return sorted((o for o in found if o.expected.fidelity >= request.least_fidelity), key=_by_rate)
+
+
+def _rate_above_fidelity(request: PairRequest, resources: Resources) -> PairPath | str:
+    good = _good_enough(request, resources)
+    if good:
+        return good[0].path
+    found = offers(request, resources, noise, waiting)
+    if not found:
+        return shortage(request, resources)
+    best = min(found, key=_by_fidelity)
+    return (
+        f"the best path that is free, {' - '.join(best.path.sites)}, gives pairs of fidelity "
+        f"{best.expected.fidelity:.3f} and {request.least_fidelity:g} is asked for: ask for less, or better "
+        "its links and memories"
+    )
+
+
+def _joint_rate(requests: Sequence[PairRequest], network: PairNetwork) -> tuple[Planned, ...]:
+    """Begin with the plan in order, and search combinations of each circuit's best paths for a better one.
+
+    The search grows with the power of the number of circuits; it ends after STEPS_MAX steps.
+    """
+    first = in_order(requests, network, _rate_above_fidelity)
+    search = _Search(requests, network, first)
+    search.go()
+    paths = search.best
+    resources = Resources(network)
+    for request in requests:
+        if request.circuit in paths:
+            resources.take(request.circuit, paths[request.circuit])
+    planned: list[Planned] = []
+    for request in requests:
+        if request.circuit not in paths:
+            chosen = _rate_above_fidelity(request, resources)
+            if isinstance(chosen, str):
+                planned.append(NoRoute(request.circuit, chosen))
+                continue
+            paths[request.circuit] = chosen
+            resources.take(request.circuit, chosen)
+        planned.append(PairRoute(request.circuit, paths[request.circuit]))
+    return tuple(planned)
+
+
+class _Search:
+    """Search for the plan that serves the most circuits, and of those for the highest sum of rates."""
+
+    def __init__(
+        self, requests: Sequence[PairRequest], network: PairNetwork, first: Sequence[Planned]
+    ) -> None:
+        self._resources = Resources(network)
+        self._offers = [_good_enough(request, self._resources) for request in requests]
+        self._names = [request.circuit for request in requests]
+        self._steps = 0
+        self.best = {row.circuit: row.path for row in first if isinstance(row, PairRoute)}
+        rates = {request.circuit: request.pairs_per_s for request in requests}
+        found = (
+            expect(self._resources, path, rates[circuit]).rate_per_s for circuit, path in self.best.items()
+        )
+        self._score = (len(self.best), math.fsum(found))
+        # What the circuits from here on could give at most, each by itself.
+        tops = [each[0].expected.rate_per_s if each else 0.0 for each in self._offers]
+        able = [int(bool(each)) for each in self._offers]
+        self._at_most = [(sum(able[at:]), math.fsum(tops[at:])) for at in range(len(tops) + 1)]
+
+    def go(self) -> None:
+        """Search until nothing is left to try, or for the most steps."""
+        self._go(0, {}, 0.0)
+
+    def _go(self, at: int, chosen: dict[str, PairPath], rate: float) -> None:
+        served, more = self._at_most[at]
+        if (len(chosen) + served, rate + more) <= self._score or self._steps >= STEPS_MAX:
+            return
+        if at == len(self._names):
+            self._score, self.best = (len(chosen), rate), dict(chosen)
+            return
+        for offer in self._offers[at]:
+            self._steps += 1
+            if self._resources.fits(offer.path):
+                circuit = self._names[at]
+                self._resources.take(circuit, offer.path)
+                self._go(at + 1, {**chosen, circuit: offer.path}, rate + offer.expected.rate_per_s)
+                self._resources.give_back(offer.path)
+        self._go(at + 1, chosen, rate)
+
+
+def _one_by_one(name: str, summary: str, choose: Choose) -> RoutingPolicy:
+    def plan(requests: Sequence[PairRequest], network: PairNetwork) -> tuple[Planned, ...]:
+        return in_order(requests, network, choose)
+
+    return RoutingPolicy(name, summary, plan)
+
+
+RATE_ABOVE_FIDELITY = "rate-above-fidelity"
+
+BUILT_IN: tuple[RoutingPolicy, ...] = (
+    _one_by_one("fewest-hops", "the fewest links, circuits in the order of the file", _cheapest(_hops)),
+    _one_by_one("shortest", "the least fibre, circuits in the order of the file", _cheapest(_length)),
+    _one_by_one("least-loss", "the least loss of fibre, circuits in the order of the file", _cheapest(_loss)),
+    _one_by_one("highest-rate", "the most pairs, circuits in the order of the file", _highest_rate),
+    _one_by_one("highest-fidelity", "the best pairs, circuits in the order of the file", _highest_fidelity),
+    _one_by_one(
+        RATE_ABOVE_FIDELITY,
+        "the most pairs of at least the fidelity asked for, circuits in the order of the file",
+        _rate_above_fidelity,
+    ),
+    RoutingPolicy(
+        "joint-rate", "all circuits together: serve the most, then the most pairs in sum", _joint_rate
+    ),
+)
+BUILT_IN_NAMES = tuple(policy.name for policy in BUILT_IN)
