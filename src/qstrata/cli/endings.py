@@ -65,7 +65,7 @@ def told(error: QstrataError) -> str:
     if _is_foreign(error) and hasattr(error, "status"):
         return f"the KME answered {error}" if error.status else str(error).removeprefix("0: ")
     count = len(getattr(error, "problems", ()))
-    heading = f"{count} problem{'s' if count > 1 else ''} in the network file:\n" if count else ""
+    heading = f"{count} problem{'s' if count > 1 else ''} in the file:\n" if count else ""
     return f"{heading}{error}"
 
 

@@ -28,7 +28,7 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 
 
 class DescriptionError(InputError):
-    """A network file is wrong; `problems` has everything that was found, `source` is the file's name."""
+    """A network or scenario file is wrong; `problems` has all that was found, `source` is its name."""
 
     def __init__(self, source: str, text: str, problems: list[Problem]) -> None:
         self.source = source

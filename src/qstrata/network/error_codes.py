@@ -35,9 +35,10 @@ CODES = (
     ErrorCode(
         code="QS-102",
         type="qstrata.network.document.DescriptionError",
-        title="the network file is wrong",
-        cause="The file does not describe a network: every problem is listed with its line and column.",
-        cure="Mend the places that are listed; `qstrata validate FILE` checks the file and starts nothing.",
+        title="the file is wrong",
+        cause="The file does not describe a network or a scenario: every problem is listed with its line and "
+        "column.",
+        cure="Mend the places that are listed; `qstrata validate FILE` checks a network and starts nothing.",
     ),
     ErrorCode(
         code="QS-103",

@@ -75,8 +75,8 @@ def _routed(root: View, description: Description, source: str, text: str) -> Des
     return description
 
 
-def text_of(path: Path) -> str:
-    """Return the text of a YAML file.
+def text_of(path: Path, what: str = "network") -> str:
+    """Return the text of a YAML file; `what` it describes is what problems call it.
 
     Raises InputError for one that is not there, too large or not UTF-8, EnvironmentFaultError for one that
     cannot be read.
@@ -85,11 +85,11 @@ def text_of(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as fault:
-        raise InputError(f"there is no file `{path}`; give the path of a network file, or a name") from fault
+        raise InputError(f"there is no file `{path}`; give the path of a {what} file, or a name") from fault
     except OSError as fault:
         raise EnvironmentFaultError(f"the file `{path}` cannot be read: {fault.strerror}") from fault
     if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"the file `{path}` is larger than {MAX_FILE_BYTES} bytes; no network needs that")
+        raise InputError(f"the file `{path}` is larger than {MAX_FILE_BYTES} bytes; no {what} needs that")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as fault:

@@ -61,14 +61,12 @@ class _Composer:
         next(self.events)
         event = next(self.events)
         if not isinstance(event, yaml.StreamEndEvent):
-            raise _StopError(event, "a second document begins; write one network per file")
+            raise _StopError(event, "a second document begins; keep one in each file")
         return tree
 
     def value(self, event: yaml.Event, depth: int) -> Tree:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise _StopError(
-                event, "anchors and aliases are not used; write the value out, or use `defaults`"
-            )
+            raise _StopError(event, "anchors and aliases are not used; write the value out")
         if tag := getattr(event, "tag", None):
             raise _StopError(event, f"tag {tag!r} is not used; remove it")
         if depth > MAX_DEPTH:

@@ -76,7 +76,7 @@ class Twin(Element):
         self._watched: set[str] = set()
         self._past: dict[str, int] = {}
         self._eased: set[str] = set()
-        self._faults = FaultBook(*_bearers(plan))
+        self._faults = fault_book(plan)
         self._seen_at = _sites(plan)
         for kind in dict.fromkeys(kind for part in (KeyLink, Pairs) for kind in part.kinds):
             self.on(kind, self._instruct)
@@ -213,13 +213,8 @@ class Twin(Element):
     # --- the lab (T8) ---
 
     def _inject(self, message: Inject, sender: Address, now: int) -> Effects:
-        def fault() -> str:
-            for link in self._plan.links:
-                if message.target in (link.name, link.fibre):
-                    check_fault(link.parameters, message.kind)
-            return self._faults.inject(message.kind, message.target, message.amount, now)
-
-        return self._alter(fault, message, sender, now)
+        what = message.kind, message.target, message.amount
+        return self._alter(lambda: hurt(self._plan, self._faults, *what, now), message, sender, now)
 
     def _heal(self, message: Heal, sender: Address, now: int) -> Effects:
         return self._alter(lambda: self._faults.heal(message.kind, message.target), message, sender, now)
@@ -260,6 +255,22 @@ class Twin(Element):
             for bearer in bearers or part.bearers
             if monitor.site in self._seen_at[bearer]
         ]
+
+
+def fault_book(plan: TwinPlan) -> FaultBook:
+    """Return a book of the faults that may stand in a world; none stands."""
+    return FaultBook(*_bearers(plan))
+
+
+def hurt(plan: TwinPlan, faults: FaultBook, kind: str, target: str, amount: float, now: int) -> str:
+    """Let a fault stand and return its bearer.
+
+    Raises InputError as FaultBook, and for what a link's protocol has no closed form of.
+    """
+    for link in plan.links:
+        if target in (link.name, link.fibre):
+            check_fault(link.parameters, kind)
+    return faults.inject(kind, target, amount, now)
 
 
 def _bearers(plan: TwinPlan) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:

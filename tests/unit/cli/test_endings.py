@@ -120,7 +120,7 @@ def test_all_that_is_wrong_with_a_file_is_told_in_one_run(capsys, tmp_path):
     assert main(["validate", str(path)]) == 1
     said = capsys.readouterr().err
     problems = re.findall(rf"^{re.escape(str(path))}:\d+:\d+: ", said, re.MULTILINE)
-    assert said.startswith(f"qstrata: error[QS-102]: {len(problems)} problems in the network file:\n")
+    assert said.startswith(f"qstrata: error[QS-102]: {len(problems)} problems in the file:\n")
     assert "did you mean `length-km`" in said
 
 

@@ -44,7 +44,7 @@ UNPLAIN = {
     "alias": ("[a, b]", "@@*e", "anchors and aliases are not used"),
     "tag": ("seed: 7", "seed: @@!!python/name:os.system", "is not used"),
     "list as a key": ("seed: 7", "? @@[a]\n: 7", "a key must be a word"),
-    "second document": ("defaults: {session", "@@---\ndefaults: {session", "one network per file"),
+    "second document": ("defaults: {session", "@@---\ndefaults: {session", "keep one in each file"),
     "control character": ("seed: 7", "seed: @@\x07", "is not allowed here"),
     "deep nesting": ("seed: 7", f"seed: {'[' * 12}@@[]{']' * 12}", "nested deeper"),
     "table for a number": ("seed: 7", "seed: @@{a: 7}", "but a table is given"),

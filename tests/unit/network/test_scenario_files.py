@@ -55,6 +55,20 @@ def test_a_scenario_takes_a_network_beside_it_or_a_shipped_one(tmp_path):
         ("{at: 1m, expect: path, equals: r1 - r2}", "path is of a session: add `between: [SAE, SAE]`"),
         (f"{{at: 1m, expect: path, between: {SAES}}}", "path is in words: give `equals`"),
         ("{at: 1m, expect: link-state, of: r1-r2, at-least: 1}", "link-state is in words"),
+        ("{at: 1m, inject: cut, on: r1-r22}", "6:31: cut has no target 'r1-r22': did you mean"),
+        ("{at: 1m, inject: blinding, on: management/r1}", "6:36: blinding has no target"),
+        ("{at: 1m, inject: tap, on: r1-r2, amount: 2}", "6:46: tap on r1-r2: 2 is no amount: give 0 to 1 of"),
+        (
+            "{at: 1m, inject: kme-late, on: kme/r8}",
+            "6:36: kme-late has no target 'kme/r8'; there are: kme/r1",
+        ),
+        ("{at: 1m, heal: cut, on: r1-r2}", "6:29: there is no cut on r1-r2 to heal"),
+        (
+            "{at: 1m, expect: alarms, of: r1-r3, at-least: 1}",
+            "6:34: the network has no link, circuit or node `r1-r3`; did you mean `r",
+        ),
+        ("{at: 1m, expect: keys-exposed, of: r1-r2x, at-most: 0}", "no link `r1-r2x`; did you mean `r1-r2`"),
+        ("{at: 1m, expect: keys-fetched, of: r1-r2, at-least: 1}", "6:40: keys-fetched is of the whole"),
     ],
 )
 def test_a_wrong_step_is_refused_at_its_place(tmp_path, step, said):
@@ -82,6 +96,32 @@ def test_nodes_crash_and_restart_in_turn(tmp_path):
 def test_figures_are_written_down_so_often_at_most(tmp_path, every):
     said = told(tmp_path, f"  - {{at: 1m, crash: r1}}\nevery: {every}\n")
     assert "7:8: figures are written down 100000 times at most; make `every` longer" in said
+
+
+def test_watched_figures_are_of_something_that_is_there(tmp_path):
+    said = told(tmp_path, "  - {at: 1m, crash: r1}\nwatch:\n  - {figure: qber}\n")
+    assert "8:14: qber is of a link: add `of: LINK`" in said
+    said = told(tmp_path, "  - {at: 1m, crash: r1}\nwatch:\n  - {figure: qber, of: r9}\n")
+    assert "8:24: the network has no link `r9`" in said
+
+
+def test_faults_are_injected_and_healed_in_turn_wherever_the_network_can_have_them(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        HEAD + "  - {at: 1m, inject: cut, on: management/r1}\n  - {at: 2m, inject: kme-late, on: kme/r1}\n"
+        "  - {at: 3m, heal: kme-late, on: kme/r1}\n  - {at: 4m, crash: control}\n"
+        "  - {at: 5m, restart: control}\n  - {at: 6m, heal: cut, on: management/r1}\n"
+    )
+    assert len(load_scenario(str(file)).scenario.steps) == 6
+
+
+def test_a_scenario_is_not_called_a_network(tmp_path):
+    with pytest.raises(InputError, match="give the path of a scenario file"):
+        load_scenario(str(tmp_path / "none.yaml"))
+    file = tmp_path / "mine.yaml"
+    file.write_text(HEAD.replace("ring", "rign") + "  - {at: 1m, crash: r1}\n")
+    with pytest.raises(DescriptionError, match=r"3:10: no shipped network .*did you mean `ring`"):
+        load_scenario(str(file))
 
 
 def test_names_of_saes_are_known(tmp_path):

@@ -13,10 +13,12 @@ from qstrata.network.document import DescriptionError, Problem, View
 from qstrata.network.loader import load, text_of
 from qstrata.network.mending import mend
 from qstrata.network.parsing import parse
+from qstrata.network.scenarios.faults import check_faults
 from qstrata.network.scenarios.shipped import FOLDER, shipped_scenarios
 from qstrata.network.shape import read
 from qstrata.network.suggestion import did_you_mean
 from qstrata.network.tables import Name, Pair, Table, said
+from qstrata.planes.places import CONTROL_SITE
 
 _NUMBER = r"[0-9]{1,9}(\.[0-9]{1,12})?"
 Duration = Annotated[
@@ -43,9 +45,12 @@ Fault = Literal[
     "kme-expired",
     "kme-unavailable",
 ]
+ALARMS = "alarms"
+SUSPECT_FIGURES = ("keys-set-aside", "keys-exposed")
 LINK_FIGURES = ("link-state", "qber", "key-rate-bps", "detections-per-s", "pool-bits", "blocks")
 SESSION_FIGURES = ("session-state", "path", "keys-ready")
 CIRCUIT_FIGURES = ("pairs-delivered", "pairs-per-s", "fidelity", "circuit-state")
+WHOLE_FIGURES = ("keys-delivered", "keys-fetched", "requests-unserved")
 IN_WORDS = ("link-state", "session-state", "path", "circuit-state")
 Figure = Literal[
     "link-state",
@@ -98,7 +103,10 @@ class Step(Table, frozen=True, kw_only=True):
     heal: Annotated[Fault, Meta(description="a fault that ends")] | None = None
     on: Annotated[str, Meta(description="where: a link, a channel, `kme/NODE`")] = ""
     amount: Annotated[float, said("how much of it", ge=0)] = 1.0
-    crash: Annotated[str, Meta(description="a node that crashes: what is not synced is lost")] | None = None
+    crash: (
+        Annotated[str, Meta(description="a node, or `control`, that crashes: what is not synced is lost")]
+        | None
+    ) = None
     restart: Annotated[str, Meta(description="a node that comes up again")] | None = None
     ask: Annotated[Ask, Meta(description="applications that ask for keys")] | None = None
     expect: Annotated[Figure, Meta(description="a figure that must be so")] | None = None
@@ -147,8 +155,8 @@ def time_ps(text: str) -> int:
 def load_scenario(given: str) -> Loaded:
     """Load a scenario: a file, or a shipped one by its name.
 
-    Raises DescriptionError (an InputError) with every problem as `file:line:column: message`, InputError for
-    a name or file that is not there and for what is wrong with its network.
+    Raises DescriptionError (an InputError) with every problem of the scenario or of its network as
+    `file:line:column: message`, InputError for a name or file that is not there.
     """
     path = Path(given)
     if path.suffix not in (".yaml", ".yml") and not path.is_file():
@@ -156,7 +164,7 @@ def load_scenario(given: str) -> Loaded:
             hint = did_you_mean(given, shipped_scenarios())
             raise InputError(f"no shipped scenario is called `{given}`{hint} (a file is given by its path)")
         path = FOLDER / f"{given}.yaml"
-    text = text_of(path)
+    text = text_of(path, "scenario")
     tree, problems = parse(text)
     if tree is None:
         raise DescriptionError(given, text, problems)
@@ -167,10 +175,17 @@ def load_scenario(given: str) -> Loaded:
         raise DescriptionError(given, text, problems)
     scenario = msgspec.convert(data, Scenario)
     beside = path.parent / scenario.network
-    description = load(beside if beside.is_file() else scenario.network)
-    missing = list(_unknown(View(tree), description))
-    if missing:
-        raise DescriptionError(given, text, missing)
+    try:
+        description = load(beside if beside.is_file() else scenario.network)
+    except DescriptionError:
+        raise
+    except InputError as fault:
+        place = View(tree).get("network").place
+        raise DescriptionError(given, text, [Problem(place, str(fault))]) from fault
+    root = View(tree)
+    problems = [*_unknown(root, description), *check_faults(root.get("steps").items(), description)]
+    if problems:
+        raise DescriptionError(given, text, problems)
     return Loaded(scenario, description)
 
 
@@ -195,6 +210,8 @@ def _check(root: View) -> list[Problem]:
                 problems.append(Problem(step.get("at").place, "this step is after the end; raise `lasts`"))
             last = max(last, when)
         problems += [*_check_deed(step), *_check_node(step, down)]
+    for watched in root.get("watch").items():
+        problems += _check_subject(watched, watched.get("figure"))
     return problems
 
 
@@ -226,13 +243,7 @@ def _check_deed(step: View) -> list[Problem]:
     problems = []
     if (step.get("inject").tree or step.get("heal").tree) and not step.get("on").text:
         problems.append(Problem(step.place, "say where: add `on: LINK`", "on: ..."))
-    if figure.text in LINK_FIGURES and not step.get("of").text:
-        problems.append(Problem(figure.place, f"{figure.text} is of a link: add `of: LINK`", "of: ..."))
-    if figure.text in CIRCUIT_FIGURES and not step.get("of").text:
-        message = f"{figure.text} is of a circuit: add `of: CIRCUIT`"
-        problems.append(Problem(figure.place, message, "of: ..."))
-    if figure.text in SESSION_FIGURES and step.get("between").tree is None:
-        problems.append(Problem(figure.place, f"{figure.text} is of a session: add `between: [SAE, SAE]`"))
+    problems += _check_subject(step, figure)
     bounded = any(step.get(key).tree is not None for key in ("at-least", "at-most"))
     if figure.text in IN_WORDS and (bounded or step.get("equals").tree is None):
         problems.append(Problem(figure.place, f"{figure.text} is in words: give `equals`", "equals: ..."))
@@ -248,6 +259,21 @@ def _readable(text: str | None) -> int | None:
         return None
 
 
+def _check_subject(table: View, figure: View) -> list[Problem]:
+    """Return what is wrong with the subject of a figure: it is missing, or the figure has none."""
+    name, of = figure.text, table.get("of")
+    if name in LINK_FIGURES and not of.text:
+        return [Problem(figure.place, f"{name} is of a link: add `of: LINK`", "of: ...")]
+    if name in CIRCUIT_FIGURES and not of.text:
+        return [Problem(figure.place, f"{name} is of a circuit: add `of: CIRCUIT`", "of: ...")]
+    if name in SESSION_FIGURES and table.get("between").tree is None:
+        return [Problem(figure.place, f"{name} is of a session: add `between: [SAE, SAE]`")]
+    if of.text and name in (*SESSION_FIGURES, *WHOLE_FIGURES):
+        what = "a session" if name in SESSION_FIGURES else "the whole network"
+        return [Problem(of.place, f"{name} is of {what}: remove `of`")]
+    return []
+
+
 def _unknown(root: View, description: Description) -> list[Problem]:
     """Return names that the network does not have."""
     links = [*(link.name for link in description.links), *(link.name for link in description.pair_links)]
@@ -261,21 +287,21 @@ def _unknown(root: View, description: Description) -> list[Problem]:
             hint = did_you_mean(view.text, known)
             problems.append(Problem(view.place, f"the network has no {what} `{view.text}`{hint}"))
 
-    for step in root.get("steps").items():
-        if step.get("expect").text in LINK_FIGURES:
-            check(step.get("of"), links, "link")
-        if step.get("expect").text in CIRCUIT_FIGURES:
-            check(step.get("of"), circuits, "circuit")
-        for key in ("crash", "restart"):
-            check(step.get(key), nodes, "node")
-        for table in (step, step.get("ask")):
-            for name in table.get("between").items():
-                check(name, saes, "SAE")
-    for watched in root.get("watch").items():
-        if watched.get("figure").text in LINK_FIGURES:
-            check(watched.get("of"), links, "link")
-        if watched.get("figure").text in CIRCUIT_FIGURES:
-            check(watched.get("of"), circuits, "circuit")
-        for name in watched.get("between").items():
+    def check_subject(table: View, figure: str | None) -> None:
+        if figure in (*LINK_FIGURES, *SUSPECT_FIGURES):
+            check(table.get("of"), links, "link")
+        elif figure in CIRCUIT_FIGURES:
+            check(table.get("of"), circuits, "circuit")
+        elif figure == ALARMS:
+            check(table.get("of"), [*links, *circuits, *nodes], "link, circuit or node")
+        for name in table.get("between").items():
             check(name, saes, "SAE")
+
+    for step in root.get("steps").items():
+        check_subject(step, step.get("expect").text)
+        check_subject(step.get("ask"), None)
+        for key in ("crash", "restart"):
+            check(step.get(key), [*nodes, CONTROL_SITE], "node")
+    for watched in root.get("watch").items():
+        check_subject(watched, watched.get("figure").text)
     return problems
