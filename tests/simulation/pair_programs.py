@@ -34,13 +34,38 @@ def framed(theta, frame):
 class Collecting(RepeaterElement):
     """Write down every pair of both ends, and forget it."""
 
-    def __init__(self, *given):
-        super().__init__(*given)
+    def __init__(self, *given, **distils):
+        super().__init__(*given, **distils)
         self.pairs = []
 
     def deliver(self, pair, now):
         self.pairs.append((now, pair))
         return self.finish(now)
+
+
+class AxisMeasuring(RepeaterElement):
+    """Measure every pair along x, y or z, the same axis at both ends."""
+
+    ALONG = ((HALF, 0.0), (HALF, HALF), (0.0, 0.0))
+
+    def __init__(self, *given, **distils):
+        super().__init__(*given, **distils)
+        self.on(Measured, self._measured)
+        self._pair = None
+        self.outcomes = {}
+
+    @classmethod
+    def axis(cls, name):
+        return int(stream(5, "axis", name).integers(3))
+
+    def deliver(self, pair, now):
+        self._pair = pair
+        along = self.ALONG[self.axis(pair.name)]
+        return [Send(self.device, MeasureQubit(f"{self.address.site}/test/{pair.name}", pair.cell, *along))]
+
+    def _measured(self, message, sender, now):
+        self.outcomes[self._pair.name] = (self._pair.frame, message.bit.take()[0])
+        return self.finish(now, measured=True)
 
 
 class Measuring(RepeaterElement):

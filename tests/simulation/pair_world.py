@@ -24,11 +24,22 @@ CIRCUIT = "alice-bob"
 class PairWorld:
     """Hold a chain; `end` makes the elements at both ends, `figures` are those of every device.
 
-    `link` are the figures of every link, `cutoff_ps` holds at stations between the ends.
+    `link` are the figures of every link, `cutoff_ps` holds at stations between the ends, and at the ends
+    with `pumping`, which distils the pairs that they get.
     """
 
     def __init__(
-        self, stations, end, *, seed=1, link=None, cutoff_ps=0, lines=None, mischief=None, **figures
+        self,
+        stations,
+        end,
+        *,
+        seed=1,
+        link=None,
+        cutoff_ps=0,
+        lines=None,
+        mischief=None,
+        pumping=None,
+        **figures,
     ):
         link = {"length_km": 10.0, "loss_db": 2.0} | (link or {})
         sites = [f"n{index:02}" for index in range(stations)]
@@ -58,13 +69,20 @@ class PairWorld:
         self.stations = []
         self._makers = []
         for index, site in enumerate(sites):
+            is_end = index in (0, stations - 1)
+            of_side = pumping.cutoff_ps if pumping is not None else 0
             hops = [
-                self._hop(links[near], sites[far], cell, 0 if index in (0, stations - 1) else cutoff_ps)
+                self._hop(
+                    links[near],
+                    sites[far],
+                    0 if is_end and pumping else cell,
+                    of_side if is_end else cutoff_ps,
+                )
                 if 0 <= far < stations
                 else None
                 for near, far, cell in ((index - 1, index - 1, 0), (index, index + 1, 1))
             ]
-            kind = end if None in hops else RepeaterElement
+            kind = partial(end, pumping=pumping) if is_end and pumping else end if is_end else RepeaterElement
             port = self.fabric.port(owner(site))
             self._makers.append(partial(kind, owner(site), port, device(site), CIRCUIT, *hops))
             self.stations.append(self._makers[-1]())

@@ -6,6 +6,7 @@ kept has that x and the sum of both z. Frames go the same way as errors, for the
 """
 
 import enum
+import math
 
 import msgspec
 
@@ -13,7 +14,7 @@ from qstrata.physics.bell import BellDiagonal, BellState, from_probabilities, pr
 
 
 class Distillation(enum.Enum):
-    """The protocols: BBPSSW makes Werner states of its inputs first, DEJMPS turns both qubits about x."""
+    """The protocols: BBPSSW is for Werner states, which `rotation` makes; DEJMPS turns qubits about x."""
 
     BBPSSW = "bbpssw"
     DEJMPS = "dejmps"
@@ -32,6 +33,33 @@ class Distilled(msgspec.Struct, frozen=True):
 
 _TURNED = (0, 3, 2, 1)
 """The numbers of the Pauli errors I, Z, X, Y after the turn by pi/2 about x: Z and Y change places."""
+
+
+ROTATIONS = 12
+"""So many rotations of both ends together make a Werner state of any pair, on average over all of them."""
+
+_PAULI_GATES = ("", "z", "x", "y")
+_CYCLED = (0, 2, 3, 1)
+"""The numbers of I, Z, X, Y after a turn by pi/2 about x, then about z: X, Y, Z change places in a circle."""
+
+
+def rotation(number: int, *, is_head: bool) -> tuple[tuple[str, float], ...]:
+    """Return the gates, with their angles, of one of the ROTATIONS at one end; the other conjugates them.
+
+    The twelve are a Pauli gate, then none, one or two turns of X, Y, Z in a circle. Source: Bennett,
+    DiVincenzo, Smolin, Wootters, Phys. Rev. A 54, 3824 (1996), appendix A.
+    """
+    pauli, turns = divmod(number % ROTATIONS, 3)
+    quarter = math.pi / 2.0 if is_head else -math.pi / 2.0
+    first = ((_PAULI_GATES[pauli], 0.0),) if pauli else ()
+    return (*first, *((("rx", quarter), ("rz", quarter)) * turns))
+
+
+def frame_after_rotation(number: int, frame: BellState) -> BellState:
+    """Return the frame of a pair whose ends have applied one of the ROTATIONS."""
+    for _ in range(number % 3):
+        frame = BellState(_CYCLED[frame])
+    return frame
 
 
 def twirl(state: BellDiagonal) -> BellDiagonal:

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 import qutip as qt
 
-from qstrata.physics import bell
+from qstrata.physics import bell, density
 from qstrata.physics.bell import BellState
-from qstrata.physics.entanglement_distillation import Distillation, distil, frame_after, twirl
+from qstrata.physics.entanglement_distillation import (
+    ROTATIONS,
+    Distillation,
+    distil,
+    frame_after,
+    frame_after_rotation,
+    rotation,
+    twirl,
+)
 from tests.unit.physics import exact
 
 
@@ -102,3 +110,22 @@ def test_good_pairs_keep_their_frames_by_the_rule(protocol):
             assert (got.pair.frame, got.parity) == frame_after(protocol, keep, spend)
             assert got.probability == pytest.approx(1.0)
             assert bell.fidelity(got.pair) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("frame", BellState)
+def test_the_mean_over_all_rotations_of_both_ends_is_the_werner_state_of_the_same_fidelity(frame):
+    mixed = 0.7 * density.with_both_bright(0.6, frame) + 0.3 * density.pair(
+        bell.from_probabilities((0.5, 0.3, 0.2, 0.0), frame)
+    )
+    turned_to = []
+    for number in range(ROTATIONS):
+        state = mixed
+        for axis, is_head in ((0, True), (1, False)):
+            for gate, angle in rotation(number, is_head=is_head):
+                state = density.apply_gate(state, gate, (axis,), angle)
+        # Turned back to the frame from which it came, for the mean to have one frame.
+        signs = np.diag(density.pair(bell.werner(1.0, frame_after_rotation(number, frame))))
+        turned_to.append(state * signs[:, None] * np.diag(density.pair(bell.werner(1.0)))[:, None])
+    mean = np.mean(turned_to, axis=0)
+    expected = density.pair(bell.werner(density.bell_fidelity(mixed, frame)))
+    assert np.allclose(mean, expected, atol=1e-12)

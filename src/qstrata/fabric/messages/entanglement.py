@@ -18,7 +18,8 @@ class Purpose(enum.Enum):
     BASIS = "the basis that this end measured in"
     BIT = "the bit that this end measured, given up for a test"
     CORRECTION = "the Pauli correction that the other end has to apply: x, then z"
-    DISTILLED = "this end's bit of a distillation"
+    DISTILLED = "this end's bit of a distillation; a second one, if any, asks for the other end's"
+    DROPPED = "none: this end has given up the pair or the distillation that is named"
 
 
 class _OnCircuit(Message, frozen=True, gc=False):

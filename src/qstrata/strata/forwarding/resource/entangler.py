@@ -6,8 +6,12 @@ from functools import partial
 import msgspec
 
 from qstrata.core.effects import Effect, Effects, Handle, Send, Timer
-from qstrata.fabric.messages.qubits import CreatePair, FreeCell, Heralded, StoreQubit
+from qstrata.core.time import PS_PER_S
+from qstrata.fabric.messages.qubits import CreatePair, FreeCell, Heralded, Refused, StoreQubit
 from qstrata.physics.bell import BellState
+
+AGAIN_PS = PS_PER_S // 10
+"""A pair that a device would not attempt is asked for again after so long."""
 
 
 class LinkSide(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +31,15 @@ class HeldPair(msgspec.Struct, frozen=True):
     """One half of a link pair, held in a cell since the herald."""
 
     pair: str
+    cell: int
+    frame: BellState
+    created_ps: int
+
+
+class EndPair(msgspec.Struct, frozen=True):
+    """A pair of both ends of a circuit, as one end holds it; `name` is the head's name of it at both."""
+
+    name: str
     cell: int
     frame: BellState
     created_ps: int
@@ -88,6 +101,12 @@ class Entangler:
             effects.append(Timer(until_ps, partial(self._expire, pair)))
         return [*effects, *self._got(pair, now)]
 
+    def refused(self, message: Refused, now: int) -> Effects:
+        """Ask again later for a pair that is refused: an operation in the cell may not have ended."""
+        if message.instruction != self._id("create") or self.held is not None:
+            return ()
+        return (Timer(now + AGAIN_PS, partial(self._start_over, self._asked)),)
+
     def spent(self, now: int) -> Effects:
         """Ask for the next pair: the cell is free, for an operation has used its qubit up."""
         self._next()
@@ -110,6 +129,9 @@ class Entangler:
         if number != self._asked or not self._running:
             return ()
         return (Send(self._device, CreatePair(self._id("create"), self.side.link, self.side.cell)),)
+
+    def _start_over(self, number: int, now: int) -> Effects:
+        return self.release(now) if number == self._asked and self._running else ()
 
     def _expire(self, pair: HeldPair, now: int) -> Effects:
         if self.held is not pair:

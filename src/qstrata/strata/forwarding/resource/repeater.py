@@ -15,11 +15,14 @@ from qstrata.core.effects import Effect, Effects, Handle, Send, Timer
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.entanglement import PairExpired, PairTrack, PairWord, Purpose
-from qstrata.fabric.messages.qubits import Done, Heralded, Refused, SwapOutcome, SwapPairs
+from qstrata.fabric.messages.qubits import DistilOutcome, Done, Heralded, Refused, SwapOutcome, SwapPairs
 from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
 from qstrata.physics.bell import BellState
-from qstrata.strata.forwarding.resource.entangler import Entangler, HeldPair, LinkSide
+from qstrata.strata.forwarding.resource.entangler import EndPair, Entangler, HeldPair, LinkSide
+from qstrata.strata.forwarding.resource.pair_distiller import PairDistiller, Pumping
+
+__all__ = ["EndPair", "Hop", "RepeaterElement"]
 
 SWAPS_KEPT = 64
 """A station remembers its last so many swaps, for tracks that are on their way."""
@@ -34,15 +37,6 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
     peer: Address
     channel: str
     side: LinkSide
-
-
-class EndPair(msgspec.Struct, frozen=True):
-    """A pair of both ends of a circuit, as one end holds it; `name` is the head's name of it at both."""
-
-    name: str
-    cell: int
-    frame: BellState
-    created_ps: int
 
 
 class _Swap:
@@ -60,7 +54,8 @@ class RepeaterElement(Element):
     """Be one station of one circuit; `head` and `tail` are its hops towards either end, None at that end.
 
     At an end, `deliver` is called with every pair of both ends: override it, the default forgets the pair.
-    The next pair is asked for when `finish` has been called. A track without an answer is sent again.
+    The next pair is asked for when `finish` has been called. A track without an answer is sent again. With
+    `pumping`, pairs are distilled first, and delivered when they have had their rounds.
     """
 
     def __init__(
@@ -71,6 +66,7 @@ class RepeaterElement(Element):
         circuit: str,
         head: Hop | None,
         tail: Hop | None,
+        pumping: Pumping | None = None,
     ) -> None:
         super().__init__(address)
         self.circuit = circuit
@@ -86,6 +82,7 @@ class RepeaterElement(Element):
             if hop is not None
         }
         self._is_end = len(self._sides) == 1
+        self._distiller = self._make_distiller(pumping) if pumping is not None and self._is_end else None
         self._delivered: EndPair | None = None
         self._tracked: HeldPair | None = None
         self._swaps: OrderedDict[str, _Swap] = OrderedDict()
@@ -94,15 +91,34 @@ class RepeaterElement(Element):
         self.on(Heralded, self._heralded)
         self.on(SwapOutcome, self._swapped)
         self.on(Refused, self._refused)
-        self.on(Done, lambda message, sender, now: self.done(message, now))
+        self.on(Done, self._done)
         self.on(PairTrack, self._track)
         self.on(PairExpired, self._expired)
         self.on(PairWord, self._word)
 
+    def _make_distiller(self, pumping: Pumping) -> PairDistiller:
+        self.on(DistilOutcome, self._done)
+        return PairDistiller(
+            f"{self.address.site}/{self.circuit}/distil",
+            pumping,
+            self.device,
+            is_head=self.is_head,
+            tell=self.tell,
+            kept=self._keep,
+            go_on=self._go_on,
+        )
+
     def start(self, now: int) -> Effects:
         """Ask for a pair on every side."""
-        asked = [effect for side in self._sides.values() for effect in side.start(now)]
+        asked = [effect for side in self._sides.values() for effect in self.begin(side, now)]
         return [*asked, *(self._retry(now) if self._is_end else ())]
+
+    def begin(self, side: Entangler, now: int) -> Effects:
+        """Ask for pairs on one side; an end forgets what it held."""
+        if self._is_end:
+            self._delivered = None
+        aside = () if self._distiller is None else self._distiller.start(now)
+        return [*aside, *side.start(now)]
 
     # --- for programs at the ends ---
 
@@ -135,9 +151,18 @@ class RepeaterElement(Element):
 
     def finish(self, now: int, *, measured: bool = False) -> Effects:
         """Go on to the next pair; `measured` tells that the cell is free already."""
+        if self._distiller is None:
+            return self._go_on(now, measured)
+        return [*(() if measured else (self._distiller.free(),)), *self._go_on(now, True)]
+
+    def _go_on(self, now: int, used: bool) -> Effects:
         (side,) = self._sides.values()
         self._delivered = None
-        return side.spent(now) if measured else side.release(now)
+        return side.spent(now) if used else side.release(now)
+
+    def _keep(self, pair: EndPair, now: int) -> Effects:
+        self._delivered = pair
+        return self.deliver(pair, now)
 
     # --- link pairs ---
 
@@ -167,8 +192,9 @@ class RepeaterElement(Element):
         (side,) = self._sides.values()
         pair = side.held if self._delivered is None else None
         old, self._tracked = self._tracked, pair
-        timer = Timer(now + RETRY_PS, self._retry)
-        return (timer, self._own_track(pair)) if pair is not None and pair is old else (timer,)
+        again = (self._own_track(pair),) if pair is not None and pair is old else ()
+        asked = self._distiller.retry(now) if self._distiller is not None else ()
+        return (Timer(now + RETRY_PS, self._retry), *again, *asked)
 
     def _swap_id(self, swap: _Swap) -> str:
         return f"{self.address.site}/{self.circuit}/swap/{swap.left.pair}/{swap.right.pair}"
@@ -200,7 +226,7 @@ class RepeaterElement(Element):
         """Start anew where a swap came too late for a cut-off; the rest is for programs."""
         swap = self._swapping
         if swap is None or message.instruction != self._swap_id(swap):
-            return self.refused(message, now)
+            return self._refused_at(message, now)
         self._swapping = None
         effects: list[Effect] = []
         for pair in (swap.left, swap.right):
@@ -208,6 +234,16 @@ class RepeaterElement(Element):
             track = self._tracks.pop(pair.pair, None)
             effects += () if track is None else self._send_back(track)
         return [*effects, *(effect for side in self._sides.values() for effect in side.release(now))]
+
+    def _refused_at(self, message: Refused, now: int) -> Effects:
+        if self._distiller is not None and self._distiller.refused(message):
+            return self._distiller.give_up(now)
+        again = [effect for side in self._sides.values() for effect in side.refused(message, now)]
+        return again or self.refused(message, now)
+
+    def _done(self, message: Done | DistilOutcome, sender: Address, now: int) -> Effects:
+        own = self._distiller.answered(message, now) if self._distiller is not None else ()
+        return own or (self.done(message, now) if isinstance(message, Done) else ())
 
     # --- tracking ---
 
@@ -245,7 +281,7 @@ class RepeaterElement(Element):
             return ()
         name = held.pair if self.is_head else track.pair
         pair = self._delivered = EndPair(name, held.cell, track.frame, held.created_ps)
-        return self.deliver(pair, now)
+        return self.deliver(pair, now) if self._distiller is None else self._distiller.take(pair, now)
 
     def _expired(self, message: PairExpired, sender: Address, now: int) -> Effects:
         if message.circuit != self.circuit:
@@ -260,7 +296,10 @@ class RepeaterElement(Element):
     def _word(self, message: PairWord, sender: Address, now: int) -> Effects:
         if message.circuit != self.circuit:
             return ()
-        return self.hear(message, now) if self._is_end else self._forward(message, message.towards_tail)
+        if not self._is_end:
+            return self._forward(message, message.towards_tail)
+        distils = self._distiller is not None and message.purpose in (Purpose.DISTILLED, Purpose.DROPPED)
+        return self._distiller.hear(message, now) if self._distiller and distils else self.hear(message, now)
 
     def _forward(self, message: Message, towards_tail: bool) -> Effects:
         return (Send(self._handles[towards_tail], message),)
