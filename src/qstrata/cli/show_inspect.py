@@ -1,13 +1,24 @@
 """What `inspect` prints: a network as control and telemetry see it."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from qstrata.cli.durations import spoken
 from qstrata.cli.tables import Table, out, show
 from qstrata.core.time import PS_PER_MS
 from qstrata.fabric.messages.lab import Fault
+from qstrata.fabric.messages.policy import Exposure
 from qstrata.kernel.lateness import Lateness
-from qstrata.network.remote import CircuitView, LinkView, NetworkView, SaeView, SessionView
+from qstrata.network.remote import (
+    CircuitView,
+    LinkView,
+    MemoryView,
+    NetworkView,
+    PairLinkView,
+    SaeView,
+    SessionView,
+)
 
 EXPOSED_SHOWN = 3
 """So many exposed keys of a link are named in a table; `--json` names more."""
@@ -19,13 +30,20 @@ def show_network(view: NetworkView) -> None:
     out(f"{view.name}: domain {view.domain}, up {spoken(view.up_s)}, {view.clock} clock, {seed}")
     out()
     stock = [pools_table(view), sessions_table(view), stores_table(view)]
-    links = [links_table(view), *distillation_tables(view), engines_table(view)]
-    show([nodes_table(view), *links, *pair_tables(view), *stock])
+    links = [links_table(view.links), *distillation_tables(view), engines_table(view)]
+    pairs = pair_tables(view.pair_links, view.circuits, view.memories)
+    show([nodes_table(view), *links, *pairs, *stock])
     out()
     show_saes(view.saes)
     out()
-    exposures = [exposures_table(view)] if view.exposures else []
-    show([alarms_table(view), *exposures, faults_table(view.faults), lateness_table(view)])
+    show(
+        [
+            alarms_table(view),
+            *exposures_tables(view.exposures),
+            faults_table(view.faults),
+            lateness_table(view),
+        ]
+    )
 
 
 def nodes_table(view: NetworkView) -> Table:
@@ -43,10 +61,10 @@ def nodes_table(view: NetworkView) -> Table:
     return Table("nodes", ("node", "KME", "URL", "bearers up>", "down"), rows)
 
 
-def links_table(view: NetworkView) -> Table:
+def links_table(links: Sequence[LinkView]) -> Table:
     """Tabulate the links: control's state, and the last second's counts."""
     figures = ("km>", "dB>", "detections/s>", "QBER %>", "key bit/s>", "blocks>", "age s>")
-    rows = tuple(_link_row(link) for link in view.links)
+    rows = tuple(_link_row(link) for link in links)
     return Table("links", ("link", "state", "media", *figures, "why"), rows)
 
 
@@ -67,9 +85,11 @@ def distillation_tables(view: NetworkView) -> list[Table]:
     return [Table("last block, in bits", columns, rows)] if rows else []
 
 
-def pair_tables(view: NetworkView) -> list[Table]:
+def pair_tables(
+    pair_links: Sequence[PairLinkView], circuits: Sequence[CircuitView], memories: Sequence[MemoryView] = ()
+) -> list[Table]:
     """Tabulate links for entangled pairs, circuits over them, memory cells; no table without them."""
-    links = tuple(
+    link_rows = tuple(
         (
             link.name,
             link.protocol,
@@ -84,10 +104,10 @@ def pair_tables(view: NetworkView) -> list[Table]:
             f"{link.age_s:.1f}",
             link.reason,
         )
-        for link in view.pair_links
+        for link in pair_links
     )
     figures = ("km>", "dB>", "attempts/s>", "heralds/s>", "heralds>", "expired>", "held at", "age s>", "why")
-    circuits = tuple(
+    circuit_rows = tuple(
         (
             circuit.name,
             " - ".join(circuit.sites),
@@ -99,13 +119,13 @@ def pair_tables(view: NetworkView) -> list[Table]:
             f"{circuit.age_s:.1f}",
             circuit.reason,
         )
-        for circuit in view.circuits
+        for circuit in circuits
     )
     told = ("pairs/s>", "delivered>", "fidelity, by tests>", "tested in 60 s>", "age s>", "why")
-    cells = tuple((row.node, str(row.cells), str(row.given), str(row.held)) for row in view.memories)
+    cells = tuple((row.node, str(row.cells), str(row.given), str(row.held)) for row in memories)
     tables = (
-        Table("links for pairs", ("link", "protocol", "state", *figures), links),
-        Table("circuits", ("circuit", "path", "state", *told), circuits),
+        Table("links for pairs", ("link", "protocol", "state", *figures), link_rows),
+        Table("circuits", ("circuit", "path", "state", *told), circuit_rows),
         Table("memory cells", ("node", "cells>", "of circuits>", "holding half a pair>"), cells),
     )
     return [table for table in tables if table.rows]
@@ -177,14 +197,14 @@ def show_saes(saes: tuple[SaeView, ...]) -> None:
         out(f"    CA           {sae.ca}")
 
 
-def exposures_table(view: NetworkView) -> Table:
-    """Tabulate the keys that suspect links masked: those set aside, and those that SAEs had before."""
+def exposures_tables(exposures: Sequence[Exposure]) -> list[Table]:
+    """Tabulate the keys that suspect links masked: set aside, or with SAEs before; no table without them."""
     rows = tuple(
         (row.link, str(row.set_aside), str(row.exposed), ", ".join(row.key_ids[:EXPOSED_SHOWN]))
-        for row in view.exposures
+        for row in exposures
     )
     columns = ("link", "set aside>", "exposed>", f"exposed keys, at most {EXPOSED_SHOWN}")
-    return Table("keys under suspicion", columns, rows)
+    return [Table("keys under suspicion", columns, rows)] if rows else []
 
 
 def alarms_table(view: NetworkView) -> Table:

@@ -10,12 +10,14 @@ import msgspec
 
 from qstrata.cli.durations import spoken
 from qstrata.cli.endings import talk
+from qstrata.cli.show_inspect import exposures_tables, links_table, pair_tables
 from qstrata.cli.tables import Table, out, show, show_json
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.core.time import to_seconds
 from qstrata.network.gate import drive
 from qstrata.network.loader import load
 from qstrata.network.simulation import Simulation, SimulationReport
+from qstrata.network.witness import Findings
 
 _SLICES = 200
 
@@ -95,12 +97,37 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
     for name, value in facts:
         out(f"{name:<{width}}{value}")
     out()
+    show(_tables_of(report.findings))
+    out()
     rows = tuple(
         (row.arrow, row.sender_end, row.receiver_end, row.type, str(row.messages))
         for row in report.traffic
         if row.messages
     )
     show([Table("traffic", ("arrow", "from", "to", "type", "messages>"), rows)])
+
+
+def _tables_of(findings: Findings) -> list[Table]:
+    """Tabulate how links stand at the end, and what was found out on the way."""
+    rows = tuple(
+        (
+            f"{alarm.raised_s:.1f}",
+            "stands" if alarm.cleared_s is None else f"{alarm.cleared_s:.0f}",
+            alarm.subject,
+            alarm.channel,
+            alarm.finding,
+        )
+        for alarm in findings.alarms
+    )
+    title = "alarms, in seconds of virtual time"
+    if findings.alarms_raised > len(rows):
+        title += f", the last {len(rows)} of {findings.alarms_raised}"
+    return [
+        links_table(findings.links),
+        *pair_tables(findings.pair_links, findings.circuits),
+        Table(title, ("raised>", "cleared>", "subject", "channel", "finding"), rows),
+        *exposures_tables(findings.exposures),
+    ]
 
 
 def _make_new(events: Path) -> None:

@@ -28,6 +28,7 @@ from qstrata.network.plan import make_plan
 from qstrata.network.settling import unsettled
 from qstrata.network.steps import Plan
 from qstrata.network.views import Heard
+from qstrata.network.witness import Findings, Witness
 from qstrata.store.interface import Store
 from qstrata.store.memory import MemoryStore
 
@@ -37,7 +38,7 @@ VIRTUAL_EPOCH_S = 1_767_225_600
 
 
 class SimulationReport(msgspec.Struct, frozen=True):
-    """What a virtual run did; `event_log_sha256` is equal for equal file, seed and versions."""
+    """What a virtual run did and came to; `event_log_sha256` is equal for equal file, seed and versions."""
 
     network: str
     seed: int
@@ -50,6 +51,7 @@ class SimulationReport(msgspec.Struct, frozen=True):
     refusals: int
     event_log_sha256: str
     traffic: tuple[Traffic, ...]
+    findings: Findings
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -100,6 +102,7 @@ class Simulation:
         self.demands: tuple[Demand, ...] = ()
         self._demanding = False
         self.assembly.start()
+        self._witness = Witness(self.assembly)
 
     def _commits(self, queue: EventQueue, store: Store) -> CommitExecutor:
         self.commits = ModelledCommit(queue, store.commit)
@@ -192,6 +195,7 @@ class Simulation:
             refusals=sum(row.count for row in self.assembly.fabric.refusals()),
             event_log_sha256=self.recorder.sha256(),
             traffic=traffic,
+            findings=self._witness.findings(),
         )
 
 

@@ -45,12 +45,10 @@ T = TypeVar("T")
 K = TypeVar("K")
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the supervisor knows without asking: the file, where things are, and since when it runs."""
+class Instant(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor knows of a run without asking: the file, since when it runs, and when that is."""
 
     description: Description
-    urls: Mapping[str, str]
-    pki: PkiPaths
     started_ps: int
     now_ps: int
     lateness: tuple[Lateness, ...]
@@ -58,6 +56,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     def age_s(self, at_ps: int | None) -> float:
         """Return how old a report is; one that never came is as old as the run."""
         return to_seconds(max(0, self.now_ps - (self.started_ps if at_ps is None else at_ps)))
+
+
+class Standing(Instant, frozen=True, kw_only=True):
+    """What it knows besides of a network that serves: where things are."""
+
+    urls: Mapping[str, str]
+    pki: PkiPaths
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +90,7 @@ def network_view(standing: Standing, heard: Heard) -> NetworkView:
         for report in (heard.links, heard.terminations)
         for alarm in (() if report is None else report.alarms)
     ]
-    pairs = PairViews(description, heard.forwarding, heard.links, standing.now_ps, standing.started_ps)
+    pairs = pair_views(standing, heard)
     return NetworkView(
         name=description.name,
         domain=description.domain,
@@ -93,7 +98,7 @@ def network_view(standing: Standing, heard: Heard) -> NetworkView:
         clock=_clock(description),
         seed=description.seed,
         nodes=_nodes(standing, heard.terminations),
-        links=_links(standing, heard),
+        links=link_views(standing, heard),
         sessions=_sessions(standing, heard),
         saes=_saes(standing),
         alarms=tuple(sorted(alarms, key=lambda alarm: (alarm.raised_ps, alarm.subject, alarm.channel))),
@@ -126,18 +131,24 @@ def _nodes(standing: Standing, report: ConnectivityReport | None) -> tuple[NodeV
     )
 
 
-def _links(standing: Standing, heard: Heard) -> tuple[LinkView, ...]:
+def pair_views(instant: Instant, heard: Heard) -> PairViews:
+    """Return what makes the views of links for pairs, circuits and memories."""
+    return PairViews(instant.description, heard.forwarding, heard.links, instant.now_ps, instant.started_ps)
+
+
+def link_views(instant: Instant, heard: Heard) -> tuple[LinkView, ...]:
+    """Return every link that makes key, as control and telemetry see it."""
     states = _index(() if heard.forwarding is None else heard.forwarding.links, lambda row: row.link)
     media = _index(() if heard.connectivity is None else heard.connectivity.media, lambda row: row.link)
     reports = _index(() if heard.links is None else heard.links.links, lambda row: row.link)
     return tuple(
-        _link(standing, link, states.get(link.name), media.get(link.name), reports.get(link.name))
-        for link in standing.description.links
+        _link(instant, link, states.get(link.name), media.get(link.name), reports.get(link.name))
+        for link in instant.description.links
     )
 
 
 def _link(
-    standing: Standing,
+    instant: Instant,
     link: Link,
     state: LinkState | None,
     media: MediaState | None,
@@ -159,10 +170,10 @@ def _link(
         qber=0.0 if report is None else report.qber,
         key_rate_bps=0.0 if report is None else report.key_rate_bps,
         blocks=0 if report is None else report.blocks,
-        age_s=standing.age_s(None if report is None else report.at_ps),
+        age_s=instant.age_s(None if report is None else report.at_ps),
         pools=() if report is None else report.pools,
         distilled=None if report is None else report.distilled,
-        lateness=next((late for late in standing.lateness if late.topic == f"engine {link.name}"), None),
+        lateness=next((late for late in instant.lateness if late.topic == f"engine {link.name}"), None),
     )
 
 
