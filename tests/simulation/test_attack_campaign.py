@@ -18,7 +18,17 @@ from qstrata.core.randomness import stream
 from qstrata.core.time import PS_PER_S
 from qstrata.network.loader import load_text
 from qstrata.network.simulation import Simulation
-from qstrata.physics.monitors import BASIS_SHARE, CLICK_RATE, DECOY_RATIO, QBER_Z, VACUUM_YIELD, power
+from qstrata.physics.monitors import (
+    ARRIVALS,
+    BASIS_SHARE,
+    BIT_SHARE,
+    CLICK_RATE,
+    DECOY_RATIO,
+    INCOMING_LIGHT,
+    QBER_Z,
+    VACUUM_YIELD,
+    power,
+)
 from qstrata.physics.parameters import LinkParameters
 from qstrata.physics.profiles import profile
 from qstrata.strata.forwarding.telemetry.watch import LinkWatch
@@ -51,6 +61,9 @@ ATTACKS = (
     Attack("blinding", "blinding_share", BASIS_SHARE, (0.0094, 0.0123, 0.02)),
     Attack("tap", "tap_share", CLICK_RATE, (0.0485, 0.0503, 0.06)),
     Attack("raman", "raman_rate_hz", VACUUM_YIELD, (53.0, 72.0, 110.0)),
+    Attack("efficiency-mismatch", "mismatch_share", BIT_SHARE, (0.0051, 0.0067, 0.011)),
+    Attack("time-shift", "time_shift_share", ARRIVALS, (0.00026, 0.00034, 0.0006)),
+    Attack("trojan-horse", "trojan_photons", INCOMING_LIGHT, (4.24e-5, 5.56e-5, 1e-4)),
 )
 """Fixed beforehand by `watch_power.crossing`: told within 20 s with about 0.3, 0.9, and 0.9999 or more."""
 

@@ -24,6 +24,18 @@ KINDS = {
         "Let an eavesdropper give separable pairs in place of entangled ones, on a link of pairs.",
         "Share of the pairs that Eve replaces, 0 to 1.",
     ),
+    "efficiency-mismatch": (
+        "Let an eavesdropper shift pulses in time so that one detector sees them better than the other.",
+        "Share of the pulses that Eve shifts, 0 to 1.",
+    ),
+    "time-shift": (
+        "Let an eavesdropper shift pulses towards either detector at random, and note which she favours.",
+        "Share of the pulses that Eve shifts, 0 to 1.",
+    ),
+    "trojan-horse": (
+        "Let an eavesdropper shine light into the transmitter and read its settings in what comes back.",
+        "Photons per pulse that Eve sends in, 0 to 1e12.",
+    ),
     "tap": ("Take light out of a fibre.", "Share of the light that is taken, 0 to 1."),
     "raman": (
         "Shine light into a fibre that scatters photons into the quantum channel.",

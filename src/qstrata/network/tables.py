@@ -236,6 +236,12 @@ class DeviceFigures(Table, frozen=True, kw_only=True):
     e_d: Annotated[float, _figure("e_d")] | None = None
     dead_time_ns: Annotated[float, _figure("dead_time_ns")] | None = None
     afterpulse_probability: Annotated[float, _figure("afterpulse_probability")] | None = None
+    efficiency_ratio: Annotated[float, _figure("efficiency_ratio")] | None = None
+    shift_ps: Annotated[float, _figure("shift_ps")] | None = None
+    jitter_fwhm_ps: Annotated[float, _figure("jitter_fwhm_ps")] | None = None
+    window_ps: Annotated[float, _figure("window_ps")] | None = None
+    watch_efficiency: Annotated[float, _figure("watch_efficiency")] | None = None
+    watch_dark_rate_hz: Annotated[float, _figure("watch_dark_rate_hz")] | None = None
     pairs_per_pulse: Annotated[float, _figure("pairs_per_pulse")] | None = None
     source_position: Annotated[float, _figure("source_position")] | None = None
     eta_a: Annotated[float, _figure("eta_a")] | None = None

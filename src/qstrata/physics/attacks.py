@@ -11,6 +11,8 @@ betray it:
 - blinding: bright light makes the detectors click when Eve wants, and only in her basis, which she draws as
   the receiver does; dark counts and double clicks are gone. Lydersen et al., Nature Photonics 4, 686 (2010).
 - a tap takes a share of the light, Raman photons are background: `LinkParameters.eta`, `.background`.
+
+Attacks on the devices themselves are in `side_channels`.
 """
 
 import math
@@ -23,7 +25,15 @@ from qstrata.physics.parameters import KeyLinkParameters, LinkParameters
 
 P = TypeVar("P", bound=KeyLinkParameters)
 
-ATTACK_SHARES = ("intercept_resend_share", "splitting_share", "blinding_share", "tap_share")
+ATTACK_SHARES = (
+    "intercept_resend_share",
+    "splitting_share",
+    "blinding_share",
+    "tap_share",
+    "mismatch_share",
+    "time_shift_share",
+    "trojan_photons",
+)
 """The parameters in which attacks are given; a protocol has those that it can be under."""
 
 Cells = tuple[float, float, float, float, float, float]

@@ -60,7 +60,10 @@ def joined(parts: list[Clicks]) -> Clicks:
 
 
 def counts_of(clicks: Clicks, sent: Triple, double_clicks: int = 0) -> Counts:
-    """Count clicks as level `counts` does: what a world that sees both ends knows of them."""
+    """Count clicks as level `counts` does: what a world that sees both ends knows of them.
+
+    When a click came within its window no record says, nor what a transmitter's watch detector saw.
+    """
     kinds = np.bincount(clicks.records, minlength=48)[:48].reshape(3, 2, 2, 2, 2)
     per_intensity = kinds.sum(axis=(3, 4))
     wrong = kinds[..., 0, 1] + kinds[..., 1, 0]
@@ -71,6 +74,7 @@ def counts_of(clicks: Clicks, sent: Triple, double_clicks: int = 0) -> Counts:
         detections=len(clicks.records),
         clicks_z=int(per_intensity[:, 0, :].sum()),
         double_clicks=double_clicks,
+        clicks_one=int(clicks.receiver_bits.sum()),
     )
 
 

@@ -2,7 +2,7 @@
 
 The pulses between two clicks are skipped: numpy draws how many, by geometric law, and a word of random bits
 for each click, of which a kernel makes bases, intensity and bits at both ends. Before the detectors act,
-every kind of click is as probable as at level `counts` (`counts.click_probabilities`); dead time and
+every kind of click is as probable as at level `counts` (`side_channels.detector_cells`); dead time and
 after-pulses act on the clicks in their order.
 """
 
@@ -21,15 +21,17 @@ from qstrata.physics.click_records import (
     triple,
 )
 from qstrata.physics.compiled import kernel
-from qstrata.physics.counts import Triple, click_probabilities, outcome_probabilities
+from qstrata.physics.counts import Triple, outcome_probabilities
 from qstrata.physics.detectors import dead_pulses
 from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.side_channels import detector_cells
 
 BATCH = 1 << 18
 _CELL_BITS = 31
 _CHANCE_BITS = 30
 _GUIDES = 256
 _DIFFER = 64
+_DETECTOR_SHIFT = 7
 _POSITION, _DEAD, _PENDING, _MADE = 0, 1, 3, 5
 
 Numbers = NDArray[np.int64]
@@ -46,7 +48,7 @@ class ClickSampler:
 
     def change(self, parameters: LinkParameters) -> None:
         """Let the link behave differently from the next stretch on."""
-        cells = click_probabilities(parameters)
+        cells = detector_cells(parameters)
         silent = outcome_probabilities(parameters)[:, -1]
         self._silent = silent / silent.sum()
         self._clicks = float(cells.sum())
@@ -184,10 +186,10 @@ def assemble(
             return True
         word = words[i]
         kind = pick(kinds, word)
-        sent = (word >> _CELL_BITS) & 1
-        got = sent ^ ((kind >> 1) & 1)
+        got = kind >> _DETECTOR_SHIFT
+        sent = got ^ ((kind >> 1) & 1)
         if kind & _DIFFER:
-            got = (word >> (_CELL_BITS + 1)) & 1
+            sent = (word >> _CELL_BITS) & 1
         if position > state[_DEAD + got]:
             rest(state, got, position + dead, word, chance)
             if position != last:
@@ -204,15 +206,19 @@ def _kinds(columns: tuple[int, ...]) -> list[int]:
     return [(intensity << INTENSITY_SHIFT) | kind for intensity in range(3) for kind in columns]
 
 
-_KINDS = _kinds(
-    (
-        0,
-        RECEIVER_BIT,
-        SENDER_X | RECEIVER_X,
-        SENDER_X | RECEIVER_X | RECEIVER_BIT,
-        SENDER_X | _DIFFER,
-        RECEIVER_X | _DIFFER,
+_KINDS = [
+    (detector << _DETECTOR_SHIFT) | kind
+    for detector in range(2)
+    for kind in _kinds(
+        (
+            0,
+            RECEIVER_BIT,
+            SENDER_X | RECEIVER_X,
+            SENDER_X | RECEIVER_X | RECEIVER_BIT,
+            SENDER_X | _DIFFER,
+            RECEIVER_X | _DIFFER,
+        )
     )
-)
-"""The 18 kinds of clicks as `counts` orders them; RECEIVER_BIT stands for an error here."""
+]
+"""The 18 kinds of clicks of either detector as `counts` orders them; RECEIVER_BIT stands for an error here."""
 _DARK_KINDS = _kinds((0, SENDER_X | RECEIVER_X, SENDER_X, RECEIVER_X))

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from qstrata.physics.attacks import click_cells, double_click_probability
-from qstrata.physics.detectors import dead_pulses, response
+from qstrata.physics.attacks import double_click_probability
 from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.side_channels import (
+    NOTHING_SEEN,
+    DeviceOdds,
+    detector_cells,
+    device_odds,
+    responses,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +42,9 @@ class Counts(msgspec.Struct, frozen=True):
 
     `sent[intensity]` pulses emitted, `n[basis][intensity]` clicks in equal bases,
     `m[basis][intensity]` errors among those, `detections` all clicks, unequal bases included; of these
-    `clicks_z` where the receiver took basis Z, and `double_clicks` where both its detectors clicked.
+    `clicks_z` where the receiver took basis Z, `double_clicks` where both its detectors clicked, `clicks_one`
+    of the detector of bit 1, and `clicks_outer` in the outer half of the window. `watch_clicks` are those
+    of the detector that watches what comes into the transmitter.
     """
 
     sent: Triple
@@ -45,6 +53,9 @@ class Counts(msgspec.Struct, frozen=True):
     detections: int
     clicks_z: int = 0
     double_clicks: int = 0
+    clicks_one: int = 0
+    clicks_outer: int = 0
+    watch_clicks: int = 0
 
     @property
     def pulses(self) -> int:
@@ -61,6 +72,9 @@ class ExpectedCounts(msgspec.Struct, frozen=True):
     detections: float
     clicks_z: float = 0.0
     double_clicks: float = 0.0
+    clicks_one: float = 0.0
+    clicks_outer: float = 0.0
+    watch_clicks: float = 0.0
 
     @property
     def pulses(self) -> float:
@@ -85,6 +99,9 @@ def add(a: Counts, b: Counts) -> Counts:
         detections=a.detections + b.detections,
         clicks_z=a.clicks_z + b.clicks_z,
         double_clicks=a.double_clicks + b.double_clicks,
+        clicks_one=a.clicks_one + b.clicks_one,
+        clicks_outer=a.clicks_outer + b.clicks_outer,
+        watch_clicks=a.watch_clicks + b.watch_clicks,
     )
 
 
@@ -94,34 +111,22 @@ def outcome_probabilities(parameters: LinkParameters) -> "NDArray[np.float64]":
     Rows are the intensities, columns `OUTCOMES`: Z correct, Z error, X correct, X error (both ends in
     that basis), bases differ with the receiver in Z and in X (clicks, not sifted), no detection. Draw a
     multinomial over the 21 cells with the number of pulses and hand the result to `counts_from_outcomes`.
-    Gains and error rates are those of `decoy_bb84`, changed by the attacks of the parameters as `attacks`
-    says, and by the dead time and the after-pulses of the detectors as `detectors.response` says.
+    Gains and error rates are those of `decoy_bb84`, changed by the attacks of the parameters as `attacks` and
+    `side_channels` say, and by the dead time and the after-pulses of the detectors as `detectors.response`
+    says.
     """
     import numpy as np
 
     chosen = np.array(parameters.intensity_probabilities)
-    cells = click_probabilities(parameters)
-    dead = dead_pulses(parameters.dead_time_ns, parameters.pulse_rate_hz)
-    seen = response(float(cells.sum()), dead, parameters.afterpulse_probability)
+    cells = detector_cells(parameters)
+    first, second = responses(parameters, (float(cells[0].sum()), float(cells[1].sum())))
     z, z_bob = parameters.sender_z_probability, parameters.receiver_z_probability
     both_z, both_x = z * z_bob / 2.0, (1.0 - z) * (1.0 - z_bob) / 2.0
     by_chance = (both_z, both_z, both_x, both_x, (1.0 - z) * z_bob, z * (1.0 - z_bob))
     table = np.empty((len(INTENSITIES), len(OUTCOMES)))
-    table[:, :6] = seen.live_share * cells + seen.afterpulses * np.outer(chosen, by_chance)
+    table[:, :6] = first.live_share * cells[0] + second.live_share * cells[1]
+    table[:, :6] += (first.afterpulses + second.afterpulses) * np.outer(chosen, by_chance)
     table[:, 6] = chosen - table[:, :6].sum(axis=1)
-    return table
-
-
-def click_probabilities(parameters: LinkParameters) -> "NDArray[np.float64]":
-    """Return the probability of every kind of click of one pulse, shape (3, 6), before the detectors act.
-
-    Rows and columns as those of `outcome_probabilities`; its last column is what is missing to 1.
-    """
-    # Messages hold counts, and commands that only speak to a running network must not wait for numpy.
-    import numpy as np
-
-    table = np.array([click_cells(parameters, intensity) for intensity in parameters.intensities])
-    table *= np.array(parameters.intensity_probabilities)[:, None]
     return table
 
 
@@ -140,13 +145,17 @@ def counts_from_outcomes(outcomes: "NDArray[np.int64]", double_clicks: int = 0) 
 
 def expected_counts(parameters: LinkParameters, pulses: float) -> ExpectedCounts:
     """Return the mean counts of `pulses` >= 0 emitted pulses, as floats, not rounded."""
-    return means(outcome_probabilities(parameters), double_click_probability(parameters), pulses)
+    doubles, seen = double_click_probability(parameters), device_odds(parameters)
+    return means(outcome_probabilities(parameters), doubles, pulses, seen)
 
 
-def means(outcomes: "NDArray[np.float64]", double_clicks: float, pulses: float) -> ExpectedCounts:
+def means(
+    outcomes: "NDArray[np.float64]", double_clicks: float, pulses: float, seen: DeviceOdds = NOTHING_SEEN
+) -> ExpectedCounts:
     """Return the mean counts of `pulses` pulses whose outcomes have these probabilities, shape (1 to 3, 7).
 
-    Rows are the intensities that the protocol has, columns `OUTCOMES`; `double_clicks` is their probability.
+    Rows are the intensities that the protocol has, columns `OUTCOMES`; `double_clicks` is their probability,
+    `seen` that of what the devices see besides.
     """
     cells = (outcomes * pulses).tolist()
     return ExpectedCounts(
@@ -159,6 +168,9 @@ def means(outcomes: "NDArray[np.float64]", double_clicks: float, pulses: float) 
         detections=sum(sum(row[:6]) for row in cells),
         clicks_z=sum(row[0] + row[1] + row[4] for row in cells),
         double_clicks=pulses * double_clicks,
+        clicks_one=pulses * seen.one,
+        clicks_outer=pulses * seen.outer,
+        watch_clicks=pulses * seen.watch,
     )
 
 

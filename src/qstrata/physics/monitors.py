@@ -25,7 +25,21 @@ VACUUM_YIELD = "vacuum yield"
 CLICK_RATE = "click rate"
 BASIS_SHARE = "clicks in Z"
 DOUBLE_CLICKS = "double clicks"
-INSTRUMENTS = (QBER_Z, QBER_X, DECOY_RATIO, VACUUM_YIELD, CLICK_RATE, BASIS_SHARE, DOUBLE_CLICKS)
+BIT_SHARE = "clicks of bit 1"
+ARRIVALS = "clicks off centre"
+INCOMING_LIGHT = "light into the transmitter"
+INSTRUMENTS = (
+    QBER_Z,
+    QBER_X,
+    DECOY_RATIO,
+    VACUUM_YIELD,
+    CLICK_RATE,
+    BASIS_SHARE,
+    DOUBLE_CLICKS,
+    BIT_SHARE,
+    ARRIVALS,
+    INCOMING_LIGHT,
+)
 _RATE = INSTRUMENTS.index(CLICK_RATE)
 _RATE_TOLD = 3.0
 """Above this deviance of the click rate the loss is taken from it."""
@@ -144,6 +158,9 @@ def _trials(counts: Counts | ExpectedCounts) -> Iterator[tuple[str, float, float
     yield CLICK_RATE, sum(counts.sent), counts.detections
     yield BASIS_SHARE, counts.detections, counts.clicks_z
     yield DOUBLE_CLICKS, sum(counts.sent), counts.double_clicks
+    yield BIT_SHARE, counts.detections, counts.clicks_one
+    yield ARRIVALS, counts.detections, counts.clicks_outer
+    yield INCOMING_LIGHT, sum(counts.sent), counts.watch_clicks
 
 
 def _shares_of(link: KeyLinkParameters) -> tuple[float, ...]:
@@ -152,7 +169,7 @@ def _shares_of(link: KeyLinkParameters) -> tuple[float, ...]:
 
 
 def _rate_of(link: KeyLinkParameters) -> float:
-    return link.protocol.expected_counts(link, 1.0).detections
+    return float(link.protocol.outcome_probabilities(link)[:, :-1].sum())
 
 
 def divergence(observed: float, expected: float) -> float:

@@ -60,6 +60,15 @@ class LinkParameters(KeyLinkParameters, frozen=True, kw_only=True):
     splitting_share: float = 0.0
     blinding_share: float = 0.0
     tap_share: float = 0.0
+    mismatch_share: float = 0.0
+    time_shift_share: float = 0.0
+    trojan_photons: float = 0.0
+    efficiency_ratio: float = 0.25
+    shift_ps: float = 150.0
+    jitter_fwhm_ps: float = 100.0
+    window_ps: float = 500.0
+    watch_efficiency: float = 0.01
+    watch_dark_rate_hz: float = 1000.0
 
     @property
     def protocol(self) -> "LinkProtocol[LinkParameters]":
@@ -144,6 +153,23 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter("blinding_share", "share of the pulses during which Eve rules the detectors", "1", 0.0, 1.0),
     Parameter("tap_share", "share of the light that Eve takes out of the fibre", "1", 0.0, 1.0),
+    Parameter("mismatch_share", "share of the pulses that Eve shifts towards one detector", "1", 0.0, 1.0),
+    Parameter("time_shift_share", "share that she shifts towards either detector at random", "1", 0.0, 1.0),
+    Parameter("trojan_photons", "photons that Eve sends into the transmitter", "photons/pulse", 0.0, 1e12),
+    Parameter(
+        "efficiency_ratio",
+        "efficiency of one detector in units of the other's, for shifted pulses",
+        "1",
+        0.0,
+        1.0,
+    ),
+    Parameter("shift_ps", "how far a pulse is shifted to find the detectors so", "ps", 0.0, 1e6),
+    Parameter("jitter_fwhm_ps", "spread of clicks in time, full width at half maximum", "ps", 0.0, 1e5),
+    Parameter("window_ps", "how long around its instant a click counts for a pulse", "ps", 1.0, 1e6),
+    Parameter(
+        "watch_efficiency", "that light into the transmitter makes its watch detector click", "1", 0.0, 1.0
+    ),
+    Parameter("watch_dark_rate_hz", "dark counts of the watch detector", "1/s", 0.0, 1e7),
 )
 
 

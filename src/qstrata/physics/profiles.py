@@ -20,6 +20,15 @@ _MA = "X. Ma, B. Qi, Y. Zhao, H.-K. Lo, Phys. Rev. A 72, 012326 (2005)"
 _OURS = "chosen by qstrata"
 _INGAAS = Detector()
 _INGAAS_SOURCE = "the default detector: Zhang et al., Light: Sci. Appl. 4, e286 (2015)"
+_SIDE_CHANNELS = (
+    ("efficiency_ratio", 0.25, f"{_OURS}: gated avalanche diodes whose gates open at different instants"),
+    ("shift_ps", 150.0, f"{_OURS}: beyond the spread of clicks, within the window"),
+    ("jitter_fwhm_ps", _INGAAS.jitter_fwhm_ps, _INGAAS_SOURCE),
+    ("window_ps", _INGAAS.window_ps, _INGAAS_SOURCE),
+    ("watch_efficiency", 0.01, f"{_OURS}: a tap of 5 % before a detector of 20 %"),
+    ("watch_dark_rate_hz", _INGAAS.dark_count_rate_hz, _INGAAS_SOURCE),
+)
+"""What of the devices only attacks and their instruments have to do with (`side_channels`)."""
 
 
 class ProfileField(msgspec.Struct, frozen=True):
@@ -97,6 +106,7 @@ PROFILES: tuple[Profile[LinkParameters], ...] = (
         ("error_correction_efficiency", 1.22, f"{_MA}: value used for error correction"),
         ("eps_sec", 1e-10, f"{_OURS}: a usual secrecy level per block"),
         ("eps_cor", 1e-15, f"{_OURS}: a usual correctness level per block"),
+        *_SIDE_CHANNELS,
     ),
     _profile(
         "ingaas-1ghz",
@@ -118,6 +128,7 @@ PROFILES: tuple[Profile[LinkParameters], ...] = (
         ("error_correction_efficiency", 1.1, f"{_OURS}: Cascade as built here tells 1.05 to 1.1"),
         ("eps_sec", 1e-10, f"{_OURS}: a usual secrecy level per block"),
         ("eps_cor", 1e-15, f"{_OURS}: a usual correctness level per block"),
+        *_SIDE_CHANNELS,
     ),
 )
 

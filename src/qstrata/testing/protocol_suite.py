@@ -87,6 +87,9 @@ def _figures(counts: Counts | ExpectedCounts) -> Iterator[tuple[str, float]]:
     yield "clicks", counts.detections
     yield "clicks of a receiver in Z", counts.clicks_z
     yield "double clicks", counts.double_clicks
+    yield "clicks of bit 1", counts.clicks_one
+    yield "clicks off centre", counts.clicks_outer
+    yield "clicks of the watch", counts.watch_clicks
 
 
 def _check_length(protocol: LinkProtocol[P], link: P) -> None:

@@ -7,13 +7,13 @@ import numpy as np
 
 from qstrata.core.effects import WorkDone
 from qstrata.core.time import PS_PER_S
-from qstrata.physics.attacks import double_click_probability
 from qstrata.physics.click_records import Clicks, counts_of, joined
 from qstrata.physics.clicks import ClickSampler
 from qstrata.physics.counts import Counts, expected_counts, zero
-from qstrata.physics.parameters import KeyLinkParameters, LinkParameters, decoy
+from qstrata.physics.parameters import KeyLinkParameters, decoy
 from qstrata.twin.contract import LinkTask, Window
 from qstrata.twin.native import NativeEngine
+from qstrata.twin.sampling import Odds, odds, watched
 
 _SECONDS_PER_CLICK = 60e-9
 _SECONDS_PER_WINDOW = 100e-6
@@ -30,7 +30,7 @@ class ClickEngine(NativeEngine):
     def __init__(self, task: LinkTask) -> None:
         super().__init__(task)
         self._sampler = ClickSampler(decoy(task.parameters))
-        self._double_share = _double_share(decoy(task.parameters))
+        self._seen: Odds = odds(task.parameters)
         self._clicks: list[Clicks] = []
         self._pulses = 0
 
@@ -45,7 +45,7 @@ class ClickEngine(NativeEngine):
         """Let the link behave differently from this instant on."""
         super().change(parameters, now)
         self._sampler.change(decoy(parameters))
-        self._double_share = _double_share(decoy(parameters))
+        self._seen = odds(parameters)
 
     def draw(self, generator: np.random.Generator, pulses: Sequence[int]) -> list[Counts]:
         """Draw the clicks of the next stretch, and return what the devices count without comparing."""
@@ -54,9 +54,9 @@ class ClickEngine(NativeEngine):
         sent = self._sampler.sent(generator, clicks, stretch)
         self._clicks.append(Clicks(clicks.positions + self._pulses, clicks.records))
         self._pulses += stretch
-        doubles = int(generator.binomial(len(clicks.records), self._double_share))
+        counts = watched(generator, self._seen, counts_of(clicks, sent))
         nothing = zero()
-        return [msgspec.structs.replace(counts_of(clicks, sent, doubles), n=nothing.n, m=nothing.m)]
+        return [msgspec.structs.replace(counts, n=nothing.n, m=nothing.m)]
 
     def advance(self, now: int = 0, done: WorkDone | None = None) -> Window:
         """Close the window that ends at `next_ps`, with the records of the block if it ends there."""
@@ -65,8 +65,3 @@ class ClickEngine(NativeEngine):
             return window
         clicks, self._clicks, self._pulses = joined(self._clicks), [], 0
         return msgspec.structs.replace(window, clicks=clicks)
-
-
-def _double_share(parameters: LinkParameters) -> float:
-    clicks = expected_counts(parameters, 1.0).detections
-    return min(1.0, double_click_probability(parameters) / clicks) if clicks > 0.0 else 0.0

@@ -10,6 +10,7 @@ from qstrata.fabric.messages.lab import Fault
 CUT, LOSS, INTERCEPT = "cut", "loss", "intercept-resend"
 SPLITTING, BLINDING, TAP, RAMAN = "photon-number-splitting", "blinding", "tap", "raman"
 SUBSTITUTION = "entanglement-substitution"
+MISMATCH, TIME_SHIFT, TROJAN = "efficiency-mismatch", "time-shift", "trojan-horse"
 _SHOWN = 8
 
 
@@ -29,6 +30,9 @@ _AMOUNTS = {
     SPLITTING: _Amount(1.0, "of the pulses"),
     SUBSTITUTION: _Amount(1.0, "of the pairs"),
     TAP: _Amount(1.0, "of the light"),
+    MISMATCH: _Amount(1.0, "of the pulses"),
+    TIME_SHIFT: _Amount(1.0, "of the pulses"),
+    TROJAN: _Amount(1e12, "photons per pulse"),
 }
 KINDS = tuple(_AMOUNTS)
 
@@ -78,9 +82,8 @@ class FaultBook:
     def inject(self, kind: str, target: str, amount: float, now: int) -> str:
         """Let a fault stand, or change its amount, and return the bearer that it is on.
 
-        `amount`: extra dB (0 to 200) for loss, clicks per second (0 to 1e6) for raman, a share (0 to 1) for
-        intercept-resend, photon-number-splitting, blinding, tap and entanglement-substitution, not used for a
-        cut.
+        `amount`: extra dB (0 to 200) for loss, clicks per second (0 to 1e6) for raman, photons per pulse (0
+        to 1e12) for trojan-horse, not used for a cut, a share (0 to 1) for all others.
         Raises InputError that names what exists for an unknown kind or target or an amount out of range.
         """
         bearer = self._bearer(kind, target)

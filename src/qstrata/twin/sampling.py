@@ -17,7 +17,19 @@ from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_S
 from qstrata.physics.counts import Counts, counts_from_outcomes
 from qstrata.physics.parameters import KeyLinkParameters
-from qstrata.twin.faults import BLINDING, CUT, INTERCEPT, LOSS, RAMAN, SPLITTING, TAP, FaultBook
+from qstrata.twin.faults import (
+    BLINDING,
+    CUT,
+    INTERCEPT,
+    LOSS,
+    MISMATCH,
+    RAMAN,
+    SPLITTING,
+    TAP,
+    TIME_SHIFT,
+    TROJAN,
+    FaultBook,
+)
 
 P = TypeVar("P", bound=KeyLinkParameters)
 
@@ -28,6 +40,9 @@ _SHARES = {
     SPLITTING: "splitting_share",
     BLINDING: "blinding_share",
     TAP: "tap_share",
+    MISMATCH: "mismatch_share",
+    TIME_SHIFT: "time_shift_share",
+    TROJAN: "trojan_photons",
 }
 """The parameter in which an attack is given, of protocols that can be under it."""
 
@@ -43,15 +58,22 @@ def _to_counts(*row: int) -> Counts:
 
 
 _TALLY = np.array([_to_row(counts_from_outcomes(cell.reshape(3, 7))) for cell in np.eye(21, dtype=np.int64)])
-"""What a pulse in each of the 21 cells adds to the figures of `Counts`, double clicks left out; (21, 17)."""
+"""What a pulse in each of the 21 cells adds to the figures of `Counts` up to clicks in Z; (21, 17)."""
 _DETECTIONS = 15
 
 
 class Odds(NamedTuple):
-    """The probabilities of the 7 to 21 cells of a pulse, flat, and the share of double clicks in clicks."""
+    """The probabilities of the 7 to 21 cells of a pulse, flat, and of what devices see besides.
+
+    `double_share`, `one_share` and `outer_share` are shares of the clicks: double ones, those of bit 1 and
+    those off centre; `watch` is the probability of a click of the watch detector in a pulse.
+    """
 
     cells: NDArray[np.float64]
     double_share: float
+    one_share: float
+    outer_share: float
+    watch: float
 
 
 def pulses_before(pulse_rate_hz: float, running_ps: int) -> int:
@@ -68,15 +90,35 @@ def odds(parameters: KeyLinkParameters) -> Odds:
     table = protocol.outcome_probabilities(parameters)
     clicks = float(table[:, :6].sum())
     doubles = protocol.double_click_probability(parameters)
-    return Odds(table.ravel(), min(1.0, doubles / clicks) if clicks > 0.0 else 0.0)
+    seen = protocol.device_odds(parameters)
+    double_share, one_share, outer_share = (
+        min(1.0, each / clicks) if clicks > 0.0 else 0.0 for each in (doubles, seen.one, seen.outer)
+    )
+    return Odds(table.ravel(), double_share, one_share, outer_share, seen.watch)
 
 
 def draw_counts(generator: np.random.Generator, drawn_from: Odds, pulses: Sequence[int]) -> list[Counts]:
-    """Draw the counts of each stretch of `pulses`, in one vectorised multinomial, then its double clicks."""
+    """Draw the counts of each stretch of `pulses`: one multinomial, then what devices see besides.
+
+    Which detector clicked and when is drawn of all clicks alike, whether they are right or wrong.
+    """
     drawn = generator.multinomial(np.asarray(pulses, dtype=np.int64), drawn_from.cells)
     drawn = drawn @ _TALLY[: len(drawn_from.cells)]
-    doubles = generator.binomial(drawn[:, _DETECTIONS], drawn_from.double_share)
-    return [_to_counts(*row) for row in np.column_stack((drawn, doubles)).tolist()]
+    clicks = drawn[:, _DETECTIONS]
+    shares = drawn_from.double_share, drawn_from.one_share, drawn_from.outer_share
+    seen = [generator.binomial(clicks, share) for share in shares]
+    watch = generator.binomial(pulses, drawn_from.watch)
+    return [_to_counts(*row) for row in np.column_stack((drawn, *seen, watch)).tolist()]
+
+
+def watched(generator: np.random.Generator, drawn_from: Odds, counts: Counts) -> Counts:
+    """Draw what devices see besides recorded clicks: double clicks, clicks off centre, those of the watch."""
+    return msgspec.structs.replace(
+        counts,
+        double_clicks=int(generator.binomial(counts.detections, drawn_from.double_share)),
+        clicks_outer=int(generator.binomial(counts.detections, drawn_from.outer_share)),
+        watch_clicks=int(generator.binomial(counts.pulses, drawn_from.watch)),
+    )
 
 
 def disturbed(parameters: P, bearer: str, faults: FaultBook) -> P:

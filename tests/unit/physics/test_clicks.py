@@ -55,6 +55,8 @@ def test_gains_and_error_rates_are_those_of_the_closed_forms():
         {"afterpulse_probability": 0.08},
         {"dead_time_ns": 200.0, "afterpulse_probability": 0.08, "eta_bob": 0.5, "loss_db": 8.0},
         {"intercept_resend_share": 0.3, "blinding_share": 0.2},
+        {"mismatch_share": 0.5, "time_shift_share": 0.3},
+        {"mismatch_share": 1.0, "dead_time_ns": 200.0, "afterpulse_probability": 0.08, "eta_bob": 0.5},
         {"signal_probability": 0.2, "weak_probability": 0.8, "vacuum_probability": 0.0},
     ],
     ids=str,
@@ -67,7 +69,10 @@ def test_levels_counts_and_clicks_agree(changes):
         (counts.sent, expected.sent),
         *zip(counts.n, expected.n, strict=True),
         *zip(counts.m, expected.m, strict=True),
-        ((counts.detections, counts.clicks_z), (expected.detections, expected.clicks_z)),
+        (
+            (counts.detections, counts.clicks_z, counts.clicks_one),
+            (expected.detections, expected.clicks_z, expected.clicks_one),
+        ),
     ):
         for counted, mean in zip(one, other, strict=True):
             assert abs(counted - mean) <= 5.0 * math.sqrt(mean) + 1e-9, (counted, mean)

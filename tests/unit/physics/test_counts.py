@@ -22,6 +22,9 @@ SOME = Counts(
     detections=40,
     clicks_z=25,
     double_clicks=2,
+    clicks_one=19,
+    clicks_outer=1,
+    watch_clicks=5,
 )
 
 
@@ -81,6 +84,9 @@ def test_partial_sums_add_up_to_the_block():
         detections=80,
         clicks_z=50,
         double_clicks=4,
+        clicks_one=38,
+        clicks_outer=2,
+        watch_clicks=10,
     )
 
 

@@ -19,7 +19,14 @@ def block(link: LinkParameters, seed: int, pulses: int = PULSES) -> Counts:
     table = outcome_probabilities(link)
     cells = generator.multinomial(pulses, table.ravel()).reshape(table.shape)
     mean = expected_counts(link, float(pulses))
-    return counts_from_outcomes(cells, int(generator.poisson(mean.double_clicks)))
+    counts = counts_from_outcomes(cells, int(generator.poisson(mean.double_clicks)))
+    one, outer = (mean.clicks_one / mean.detections, mean.clicks_outer / mean.detections)
+    return msgspec.structs.replace(
+        counts,
+        clicks_one=int(generator.binomial(counts.detections, one)),
+        clicks_outer=int(generator.binomial(counts.detections, outer)),
+        watch_clicks=int(generator.poisson(mean.watch_clicks)),
+    )
 
 
 def attacked(**shares: float) -> LinkParameters:
@@ -30,6 +37,7 @@ def test_a_reading_bounds_the_exact_probability_of_what_was_seen():
     counts = Counts(
         sent=(10**6, 10**6, 10**6), n=((6000, 700, 5), (900, 90, 2)), m=((250, 30, 3), (40, 4, 1)),
         detections=14_000, clicks_z=9_900, double_clicks=4,
+        clicks_one=7_100, clicks_outer=40, watch_clicks=33,
     )  # fmt: skip
     for reading in readings(counts, LINK):
         hits = round(reading.observed * reading.trials)
@@ -40,7 +48,7 @@ def test_a_reading_bounds_the_exact_probability_of_what_was_seen():
 
 
 def test_a_link_without_attacks_raises_nothing():
-    # 2,000 blocks of seven instruments at 1e-9 each: one alarm in 70,000 such tests.
+    # 2,000 blocks of ten instruments at 1e-9 each: one alarm in 50,000 such tests.
     assert not any(findings(block(LINK, seed), LINK) for seed in range(2000))
 
 
@@ -64,6 +72,9 @@ def test_false_alarms_are_never_more_frequent_than_wanted(false_alarm: float):
         ({"blinding_share": 0.1}, "clicks in Z"),
         ({"tap_share": 0.05}, "click rate"),
         ({"raman_rate_hz": 500.0}, "vacuum yield"),
+        ({"mismatch_share": 0.05}, "clicks of bit 1"),
+        ({"time_shift_share": 0.01}, "clicks off centre"),
+        ({"trojan_photons": 0.01}, "light into the transmitter"),
     ],
 )
 def test_each_attack_is_seen_by_the_instrument_that_it_disturbs(shares, instrument):
@@ -94,6 +105,9 @@ def strength_of(attack: str, instrument: str, wanted: float, most: float) -> flo
         ("blinding_share", "vacuum yield", 1.0),
         ("raman_rate_hz", "vacuum yield", 1000.0),
         ("tap_share", "click rate", 1.0),
+        ("mismatch_share", "clicks of bit 1", 1.0),
+        ("time_shift_share", "clicks off centre", 1.0),
+        ("trojan_photons", "light into the transmitter", 1.0),
     ],
 )
 def test_detection_is_as_frequent_as_predicted(attack, instrument, most, wanted):
@@ -135,5 +149,6 @@ def test_an_attack_shows_under_a_loss_that_is_new_too():
 def test_devices_that_have_not_compared_bases_are_judged_by_what_they_count():
     counts = msgspec.structs.replace(block(LINK, 1), n=((0, 0, 0), (0, 0, 0)), m=((0, 0, 0), (0, 0, 0)))
     names = [reading.instrument for reading in readings(counts, LINK)]
-    assert names == ["click rate", "clicks in Z", "double clicks"]
+    told = ["clicks of bit 1", "clicks off centre", "light into the transmitter"]
+    assert names == ["click rate", "clicks in Z", "double clicks", *told]
     assert findings(counts, LINK) == ()

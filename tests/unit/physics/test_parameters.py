@@ -52,9 +52,11 @@ def test_default_profile_has_the_published_receiver_and_says_what_is_our_choice(
         "error_correction_efficiency": 1.22,
         "signal_intensity": 0.48,
     }
+    usual = {"jitter_fwhm_ps", "window_ps", "watch_dark_rate_hz"}
     for field in profile().fields:
         assert field.value == published.get(field.name, field.value)
-        assert ("chosen by qstrata" in field.source) == (field.name not in published)
+        assert ("chosen by qstrata" in field.source) == (field.name not in published.keys() | usual)
+        assert ("Zhang et al." in field.source) == (field.name in usual)
 
 
 def test_an_unknown_profile_is_refused_with_the_names_known():

@@ -50,8 +50,12 @@ def test_drawn_stretches_are_summed_up_as_the_formula_module_sums_outcomes():
     drawn_from = odds(LINK)
     outcomes = stream(3, "draw").multinomial([10**8, 0, 10**6], drawn_from.cells).reshape(-1, 3, 7)
     drawn = draw_counts(stream(3, "draw"), drawn_from, (10**8, 0, 10**6))
+    besides = "double_clicks", "clicks_one", "clicks_outer", "watch_clicks"
     assert drawn == [
-        counts_from_outcomes(each, counts.double_clicks) for each, counts in zip(outcomes, drawn, strict=True)
+        msgspec.structs.replace(
+            counts_from_outcomes(each), **{name: getattr(counts, name) for name in besides}
+        )
+        for each, counts in zip(outcomes, drawn, strict=True)
     ]
     assert drawn[1] == zero()
 
@@ -68,7 +72,15 @@ def test_clicks_by_basis_and_double_clicks_are_drawn_as_often_as_the_formulas_sa
 
 def test_every_attack_of_the_lab_reaches_the_link_that_it_is_on():
     attacked = under(
-        LINK, intercept_resend=0.1, photon_number_splitting=0.2, blinding=0.3, tap=0.4, raman=50.0
+        LINK,
+        intercept_resend=0.1,
+        photon_number_splitting=0.2,
+        blinding=0.3,
+        tap=0.4,
+        raman=50.0,
+        efficiency_mismatch=0.5,
+        time_shift=0.6,
+        trojan_horse=7.0,
     )
     assert attacked == msgspec.structs.replace(
         LINK,
@@ -77,5 +89,8 @@ def test_every_attack_of_the_lab_reaches_the_link_that_it_is_on():
         blinding_share=0.3,
         tap_share=0.4,
         raman_rate_hz=50.0,
+        mismatch_share=0.5,
+        time_shift_share=0.6,
+        trojan_photons=7.0,
     )
     assert disturbed(LINK, "fibre/b-c", FaultBook({"a-b": FIBRE}, ())) == LINK

@@ -6,6 +6,7 @@ from qstrata.physics.finite_key import asymptotic_length_rate, key_length_bits
 from qstrata.physics.parameters import PARAMETERS, LinkParameters, check_parameters
 from qstrata.physics.profiles import PROFILES
 from qstrata.physics.protocols.model import LinkProtocol
+from qstrata.physics.side_channels import device_odds
 
 DECOY_BB84: LinkProtocol[LinkParameters] = LinkProtocol(
     name="decoy-bb84",
@@ -18,4 +19,5 @@ DECOY_BB84: LinkProtocol[LinkParameters] = LinkProtocol(
     double_click_probability=double_click_probability,
     key_length=key_length_bits,
     asymptotic_rate=asymptotic_length_rate,
+    device_odds=device_odds,
 )
