@@ -1,4 +1,4 @@
-"""The commands that attack a link of a running network."""
+"""The commands that attack a link, or the memories of a node, of a running network."""
 
 from typing import Annotated, Any
 
@@ -35,6 +35,10 @@ KINDS = {
     "trojan-horse": (
         "Let an eavesdropper shine light into the transmitter and read its settings in what comes back.",
         "Photons per pulse that Eve sends in, 0 to 1e12.",
+    ),
+    "memory-tampering": (
+        "Let an eavesdropper apply random Pauli operators to qubits that come into the memories of a node.",
+        "Share of the qubits that Eve attacks, 0 to 1.",
     ),
     "tap": ("Take light out of a fibre.", "Share of the light that is taken, 0 to 1."),
     "raman": (

@@ -223,9 +223,11 @@ class Assembly:
     def make_station(self, site: str, spec: StationSpec) -> None:
         """Make the station of a circuit at one of its sites."""
         port = self.fabric.port(spec.address)
-        figures = StationFigures(test_share=spec.test_share)
+        figures = StationFigures(test_share=spec.test_share, pumping=spec.pumping)
         hops = spec.head, spec.tail
-        self.spawn(site, CircuitStation(spec.address, port, spec.device, spec.circuit, *hops, figures))
+        random = source(self.seed, "station", site, spec.circuit, self.host.incarnation(site))
+        station = CircuitStation(spec.address, port, spec.device, spec.circuit, *hops, figures, random)
+        self.spawn(site, station)
 
     def _make_face(self, site: str) -> None:
         address = face(self.plan.domain, site)

@@ -21,15 +21,17 @@ NEVER = 1e-12
 class Attempt:
     """A pair that is being attempted: since when, the emission that will be heralded, and as which state.
 
-    `token` counts the choices of that emission: what was planned under an older one is void.
+    `token` counts the choices of that emission: what was planned under an older one is void. The state is
+    that of the link as it was then: `extra_loss_db`, and `substituted` with which probability.
     """
 
-    __slots__ = ("emitted_ps", "frame", "since_ps", "token")
+    __slots__ = ("emitted_ps", "extra_loss_db", "frame", "since_ps", "substituted", "token")
 
     def __init__(self, since_ps: int) -> None:
         self.since_ps = since_ps
         self.emitted_ps: int | None = None
         self.frame = BellState.PSI_PLUS
+        self.extra_loss_db = self.substituted = 0.0
         self.token = 0
 
 
@@ -73,6 +75,7 @@ class LinkAttempts:
         if not self._ahead:
             self._draw()
         drawn, attempt.frame = self._ahead.popleft()
+        attempt.extra_loss_db, attempt.substituted = self._extra_loss_db, self._substituted
         passed_ps = now - self.herald_ps // 2 - attempt.since_ps
         failed = max(0, -(-passed_ps // self.cycle_ps))
         attempt.emitted_ps = attempt.since_ps + (failed + drawn - 1) * self.cycle_ps
@@ -89,11 +92,11 @@ class LinkAttempts:
 
     def state(self, attempt: Attempt) -> density.Tensor:
         """Return the heralded pair as it was at its emission."""
-        state = heralded_state(self.parameters, attempt.frame, self._extra_loss_db)
-        if not self._substituted:
+        state = heralded_state(self.parameters, attempt.frame, attempt.extra_loss_db)
+        if not attempt.substituted:
             return state
-        eve: density.Tensor = self._substituted * density.pair(substitute(attempt.frame))
-        return eve + (1.0 - self._substituted) * state
+        eve: density.Tensor = attempt.substituted * density.pair(substitute(attempt.frame))
+        return eve + (1.0 - attempt.substituted) * state
 
     def _draw(self) -> None:
         generator = stream(self._seed, "twin", "pairs", self.link, self._block, self._revision)

@@ -20,7 +20,7 @@ from qstrata.fabric.messages.device import SignalReport, Tick
 from qstrata.fabric.messages.lab import Heal, Inject, LabAnswer, ListFaults
 from qstrata.kernel.element import Element
 from qstrata.twin.contract import EngineFactory, LinkTask, Part
-from qstrata.twin.faults import CUT, INTERCEPT, LOSS, FaultBook
+from qstrata.twin.faults import CUT, INTERCEPT, LOSS, TAMPERING, FaultBook
 from qstrata.twin.key_link import Binder, KeyLink
 from qstrata.twin.native import CLICKS, NATIVE, native_engine
 from qstrata.twin.pairs import Pairs
@@ -241,6 +241,8 @@ class Twin(Element):
         if kind == CUT:
             effects.append(SetBearer(bearer, intact=not cut))
         part = self._by_bearer.get(bearer)
+        if kind == TAMPERING:
+            return [*self._parts[PAIRS].follow(bearer, self._faults, now)]
         if part is None:
             return effects
         effects += part.follow(bearer, self._faults, now)
@@ -273,12 +275,14 @@ def hurt(plan: TwinPlan, faults: FaultBook, kind: str, target: str, amount: floa
     return faults.inject(kind, target, amount, now)
 
 
-def _bearers(plan: TwinPlan) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
-    """Return the fibres by link, the other bearers that can be cut, and the fibres that carry no pulses."""
+def _bearers(plan: TwinPlan) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return fibres by link, other bearers that can be cut, fibres without pulses, sites with memories."""
     links: tuple[LinkPlan | PairLinkPlan, ...] = (*plan.links, *plan.pair_links)
     channels = (channel for link in links for channel in link.bearers[1:])
     fibres = {link.name: link.fibre for link in links}
-    return fibres, (*channels, *plan.management), tuple(link.fibre for link in plan.pair_links)
+    memories = dict.fromkeys(memory.site for memory in plan.memories)
+    without_pulses = tuple(link.fibre for link in plan.pair_links)
+    return fibres, (*channels, *plan.management), without_pulses, tuple(memories)
 
 
 def _sites(plan: TwinPlan) -> dict[str, tuple[str, ...]]:

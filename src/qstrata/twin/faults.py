@@ -9,7 +9,7 @@ from qstrata.fabric.messages.lab import Fault
 
 CUT, LOSS, INTERCEPT = "cut", "loss", "intercept-resend"
 SPLITTING, BLINDING, TAP, RAMAN = "photon-number-splitting", "blinding", "tap", "raman"
-SUBSTITUTION = "entanglement-substitution"
+SUBSTITUTION, TAMPERING = "entanglement-substitution", "memory-tampering"
 MISMATCH, TIME_SHIFT, TROJAN = "efficiency-mismatch", "time-shift", "trojan-horse"
 _SHOWN = 8
 
@@ -29,12 +29,18 @@ _AMOUNTS = {
     RAMAN: _Amount(1e6, "clicks/s"),
     SPLITTING: _Amount(1.0, "of the pulses"),
     SUBSTITUTION: _Amount(1.0, "of the pairs"),
+    TAMPERING: _Amount(1.0, "of the stored qubits"),
     TAP: _Amount(1.0, "of the light"),
     MISMATCH: _Amount(1.0, "of the pulses"),
     TIME_SHIFT: _Amount(1.0, "of the pulses"),
     TROJAN: _Amount(1e12, "photons per pulse"),
 }
 KINDS = tuple(_AMOUNTS)
+
+
+def memory_of(site: str) -> str:
+    """Return the name under which the memories of a site stand among bearers."""
+    return f"memory/{site}"
 
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:
@@ -50,24 +56,34 @@ class FaultBook:
 
     `fibres`: fibre bearer of each link by link name, in order; a fault on either name is one on the fibre.
     `channels`: the other bearers that can be cut. `without_pulses`: the fibres on which nobody can attack
-    pulses, for they carry the photons of memories.
+    pulses, for they carry the photons of memories. `memories`: the sites that have some.
     """
 
     def __init__(
-        self, fibres: dict[str, str], channels: Sequence[str], without_pulses: Sequence[str] = ()
+        self,
+        fibres: dict[str, str],
+        channels: Sequence[str],
+        without_pulses: Sequence[str] = (),
+        memories: Sequence[str] = (),
     ) -> None:
         self._standing: dict[tuple[str, str], Fault] = {}
-        self.adopt(fibres, channels, without_pulses)
+        self.adopt(fibres, channels, without_pulses, memories)
 
     def adopt(
-        self, fibres: dict[str, str], channels: Sequence[str], without_pulses: Sequence[str] = ()
+        self,
+        fibres: dict[str, str],
+        channels: Sequence[str],
+        without_pulses: Sequence[str] = (),
+        memories: Sequence[str] = (),
     ) -> None:
         """Know these bearers from now on; faults on others stand no more."""
         self._fibres = fibres
         self._on_light = tuple(fibres.values())
         self._on_pulses = tuple(fibre for fibre in self._on_light if fibre not in without_pulses)
         self._cuttable = (*self._on_light, *channels)
-        self._standing = {key: fault for key, fault in self._standing.items() if key[1] in self._cuttable}
+        self._memories = {site: memory_of(site) for site in memories}
+        known = (*self._cuttable, *self._memories.values())
+        self._standing = {key: fault for key, fault in self._standing.items() if key[1] in known}
 
     @property
     def standing(self) -> tuple[Fault, ...]:
@@ -112,6 +128,10 @@ class FaultBook:
     def _bearer(self, kind: str, target: str) -> str:
         if kind not in KINDS:
             raise InputError(f"no fault is called {kind!r}: {suggestion(kind, KINDS)}")
+        if kind == TAMPERING:
+            if target not in self._memories and target not in self._memories.values():
+                raise InputError(f"{kind} has no target {target!r}: {suggestion(target, [*self._memories])}")
+            return self._memories.get(target, target)
         bearer = self._fibres.get(target, target)
         known = self._cuttable if kind == CUT else self._on_light if kind == LOSS else self._on_pulses
         if kind == SUBSTITUTION:

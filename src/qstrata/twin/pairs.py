@@ -15,9 +15,10 @@ from qstrata.core.errors import InternalError
 from qstrata.core.randomness import stream
 from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.qubits import CreatePair, Done, FreeCell, Heralded, Measured, Refusal, Refused
+from qstrata.physics import density
 from qstrata.twin import qubits
 from qstrata.twin.attempts import Attempt, LinkAttempts
-from qstrata.twin.faults import CUT, LOSS, SUBSTITUTION, FaultBook
+from qstrata.twin.faults import CUT, LOSS, SUBSTITUTION, TAMPERING, FaultBook, memory_of
 from qstrata.twin.key_link import Binder
 from qstrata.twin.operations import INSTRUCTIONS, Operation, operation
 from qstrata.twin.pairs_plan import MemoryPlan, PairLinkPlan, check_pairs
@@ -39,6 +40,7 @@ class _Device:
         self.busy: set[int] = set()
         self.waiting: dict[int, _Wish] = {}
         self.answers: OrderedDict[str, Message | None] = OrderedDict()
+        self.tampered = 0.0
         self._handle = port.bind(plan.owner)
         self._seed = seed
         self._block = 0
@@ -190,8 +192,14 @@ class Pairs:
         return self._begin(device, message, asked, now)
 
     def follow(self, bearer: str, faults: FaultBook, now: int) -> Effects:
-        """Let the links of a fibre follow the faults that stand there; undecided attempts start anew."""
+        """Let the links of a fibre follow the faults that stand there; undecided attempts start anew.
+
+        Memories follow those that stand at their site, with what comes into them from now on.
+        """
         effects: list[Effect] = []
+        for device in self._devices.values():
+            if memory_of(device.plan.site) == bearer:
+                device.tampered = faults.amount(TAMPERING, bearer)
         for link in self._links.values():
             if link.plan.fibre == bearer:
                 loss_db, cut = faults.amount(LOSS, bearer), bool(faults.amount(CUT, bearer))
@@ -204,7 +212,9 @@ class Pairs:
     def succeed(self, before: Any, faults: FaultBook, now: int) -> Effects:
         """Take the place of another part: qubits and attempts of the other are lost."""
         before.end()
-        return [effect for bearer in self.bearers for effect in self.follow(bearer, faults, now)]
+        memories = dict.fromkeys(memory_of(device.plan.site) for device in self._devices.values())
+        bearers = (*self.bearers, *memories)
+        return [effect for bearer in bearers for effect in self.follow(bearer, faults, now)]
 
     def end(self) -> None:
         """Tell nobody anything any more."""
@@ -274,7 +284,10 @@ class Pairs:
         link.tries.remove(attempt)
         link.pairs += 1
         cells = [wish.device.cells[wish.message.cell] for wish in attempt.wishes]
-        qubits.place(link.heralds.state(attempt), cells, attempt.emitted_ps)
+        state = link.heralds.state(attempt)
+        for axis, wish in enumerate(attempt.wishes):
+            state = density.depolarise(state, (axis,), 1.0 - wish.device.tampered)
+        qubits.place(state, cells, attempt.emitted_ps)
         effects: list[Effect] = []
         for wish in attempt.wishes:
             del wish.device.waiting[wish.message.cell]

@@ -16,7 +16,7 @@ class Purpose(enum.Enum):
     """What the bits of a PairWord are."""
 
     BASIS = "the basis that this end measured in"
-    BIT = "the bit that this end measured, given up for a test"
+    BIT = "what this end drew to measure along for a test, and the bit that it measured"
     CORRECTION = "the Pauli correction that the other end has to apply: x, then z"
     DISTILLED = "this end's bit of a distillation; a second one, if any, asks for the other end's"
     DROPPED = "none: this end has given up the pair or the distillation that is named"
@@ -49,6 +49,19 @@ class PairExpired(_OnCircuit, frozen=True, gc=False):
     circuit: str
     towards_tail: bool
     pair: str
+
+
+class PairChoice(_OnCircuit, frozen=True, gc=False):
+    """Head to tail along a circuit: whether both measure a pair for a test, or keep it.
+
+    Drawn and told once every link of the pair has told its herald: who waits for it learns it too late.
+    """
+
+    logged: ClassVar[tuple[str, ...]] = ("circuit", "pair", "tested")
+    circuit: str
+    towards_tail: bool
+    pair: str
+    tested: bool
 
 
 class PairWord(_OnCircuit, frozen=True, gc=False):

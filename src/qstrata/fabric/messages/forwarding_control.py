@@ -87,6 +87,25 @@ class QuarantineBlocks(_Down, frozen=True, gc=False):
     last_block: int
 
 
+class MarkCircuit(_Down, frozen=True, gc=False):
+    """Have the head of a circuit keep no pair while an attack is `suspected`: all are tested."""
+
+    logged: ClassVar[tuple[str, ...]] = ("circuit", "serial", "suspected")
+    serial: int
+    circuit: str
+    suspected: bool
+
+
+class CircuitMarked(_Up, frozen=True, gc=False):
+    """Say that a circuit is marked as suspected, or no more."""
+
+    logged: ClassVar[tuple[str, ...]] = ("circuit", "serial", "suspected")
+    serial: int
+    site: str
+    circuit: str
+    suspected: bool
+
+
 class BlocksQuarantined(_Up, frozen=True, gc=False):
     """Say that the blocks are set aside: `bits` that were left, and the transfers that they masked here."""
 

@@ -6,6 +6,7 @@ import msgspec
 
 from qstrata.core.address import End
 from qstrata.fabric.messages.base import Message
+from qstrata.physics.circuits import CommissionedCircuit
 from qstrata.physics.parameters import KeyLinkParameters
 
 
@@ -47,11 +48,15 @@ class PairLinkSpec(msgspec.Struct, frozen=True, gc=False):
 
 
 class CircuitSpec(msgspec.Struct, frozen=True, gc=False):
-    """A virtual circuit that is wanted: its sites from end to end, and the pair links between them."""
+    """A virtual circuit that is wanted: its sites from end to end, and the pair links between them.
+
+    Tests of its pairs are held against what was `commissioned`, of none where that is None.
+    """
 
     circuit: str
     sites: tuple[str, ...]
     links: tuple[str, ...]
+    commissioned: CommissionedCircuit | None = None
 
 
 class SaeSpec(msgspec.Struct, frozen=True, gc=False):
@@ -191,7 +196,7 @@ class PathState(msgspec.Struct, frozen=True, gc=False):
 
 
 class CircuitState(msgspec.Struct, frozen=True, gc=False):
-    """One virtual circuit: `open`, `pending` or `broken`, its sites from end to end, and why."""
+    """One virtual circuit: `open`, `pending`, `broken` or `suspect`, its sites from end to end, and why."""
 
     circuit: str
     sites: tuple[str, ...]

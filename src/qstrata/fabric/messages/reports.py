@@ -7,6 +7,7 @@ import msgspec
 from qstrata.core.address import End
 from qstrata.fabric.messages.base import CONNECTIVITY_SDN, FORWARDING_SDN, SERVICE_SDN, Message
 from qstrata.fabric.messages.samples import KmeSample, LinkPoolSample, Stages, TerminationSample
+from qstrata.physics.circuits import CommissionedCircuit
 from qstrata.physics.parameters import KeyLinkParameters
 
 
@@ -45,13 +46,22 @@ class WatchedLink(msgspec.Struct, frozen=True, gc=False):
     parameters: KeyLinkParameters
 
 
+class WatchedCircuit(msgspec.Struct, frozen=True, gc=False):
+    """A circuit as it was commissioned: its sites from end to end, and what its tests are held against."""
+
+    circuit: str
+    sites: tuple[str, ...]
+    commissioned: CommissionedCircuit
+
+
 class WatchLinks(Message, frozen=True, gc=False):
-    """Have the instruments of these links watched for attacks, and of no others."""
+    """Have the instruments of these links and circuits watched for attacks, and of no others."""
 
     arrow: ClassVar[str] = "F5"
     sent_by: ClassVar[tuple[End, ...]] = FORWARDING_SDN
     sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
     links: tuple[WatchedLink, ...]
+    circuits: tuple[WatchedCircuit, ...] = ()
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -72,6 +82,21 @@ class Suspicion(msgspec.Struct, frozen=True, gc=False):
     link: str
     first_block: int
     last_block: int
+    raised_ps: int
+    evidence: tuple[Evidence, ...]
+
+
+class PairSuspicion(msgspec.Struct, frozen=True, gc=False):
+    """A possible attack on a circuit's pairs: its suspect window, and the evidence of the last judgement.
+
+    The window runs from the pair after `after_pair`, the last one of the last window that passed (empty: from
+    the start), to `last_pair`, under the head's names. `exposed` of its pairs were kept by their users.
+    """
+
+    circuit: str
+    after_pair: str
+    last_pair: str
+    exposed: int
     raised_ps: int
     evidence: tuple[Evidence, ...]
 
@@ -127,10 +152,11 @@ class PairLinkReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class CircuitReport(msgspec.Struct, frozen=True, gc=False):
-    """One virtual circuit: pairs delivered at both its ends, and their rate over the last seconds.
+    """One virtual circuit: pairs delivered at both its ends, those kept, and their rate of the last seconds.
 
-    `fidelity` is estimated from the `tested` pairs of the last minute, which both ends measured along one
-    axis, with its standard error; None before pairs of every axis have been. No other pair's is known.
+    `fidelity` is estimated from the `tested` pairs of the last minute, which both ends measured in settings
+    that are related, with its standard error; None before pairs of every axis have been. `chsh` is the CHSH
+    value of Z and X and the two between, `errors_z` and `errors_x` are shares. No other pair's is known.
     """
 
     circuit: str
@@ -140,6 +166,11 @@ class CircuitReport(msgspec.Struct, frozen=True, gc=False):
     tested: int
     fidelity: float | None
     fidelity_error: float | None
+    kept: int = 0
+    chsh: float | None = None
+    chsh_error: float | None = None
+    errors_z: float | None = None
+    errors_x: float | None = None
 
 
 class ForwardingReport(Message, frozen=True, gc=False):
@@ -154,6 +185,7 @@ class ForwardingReport(Message, frozen=True, gc=False):
     suspicions: tuple[Suspicion, ...] = ()
     pair_links: tuple[PairLinkReport, ...] = ()
     circuits: tuple[CircuitReport, ...] = ()
+    pair_suspicions: tuple[PairSuspicion, ...] = ()
 
 
 class SubscribeConnectivity(Message, frozen=True, gc=False):

@@ -164,13 +164,14 @@ class SideSample(msgspec.Struct, frozen=True, gc=False):
     held: bool
 
 
-class AxisCount(msgspec.Struct, frozen=True, gc=False):
-    """Pairs measured along one axis (x, y, z) at both ends, and the sum of the products of their outcomes.
+class SettingCount(msgspec.Struct, frozen=True, gc=False):
+    """Pairs measured in the settings of head and tail, and the sum of the products of their outcomes.
 
-    Outcomes count as 1 and -1, with the sign that the pair's Bell state gives that axis.
+    `settings` are `xx`, `yy`, `zz` for axes, and `zp`, `zm`, `xp`, `xm` for CHSH: p is (Z + X)/sqrt2, m is
+    (Z - X)/sqrt2. Outcomes count as 1 and -1, with the sign that the pair's Bell state wants of them.
     """
 
-    axis: str
+    settings: str
     pairs: int
     total: int
 
@@ -178,7 +179,9 @@ class AxisCount(msgspec.Struct, frozen=True, gc=False):
 class StationSample(Message, frozen=True, gc=False):
     """What a station of a virtual circuit has done since it started, at `since_ps`.
 
-    An end counts the pairs `delivered` to it; the head alone has the `tests` of those measured at both.
+    An end counts the pairs `delivered` to it, and of these those that it `kept`: `last_pair` is the last one
+    delivered. The head alone has the `tests` of pairs measured at both ends. `used` halves of pairs were
+    swapped or measured here, `age_ps` all together after their emission.
     """
 
     arrow: ClassVar[str] = "F8"
@@ -191,7 +194,11 @@ class StationSample(Message, frozen=True, gc=False):
     at_ps: int
     sides: tuple[SideSample, ...]
     delivered: int
-    tests: tuple[AxisCount, ...]
+    tests: tuple[SettingCount, ...]
+    kept: int = 0
+    last_pair: str = ""
+    used: int = 0
+    age_ps: int = 0
 
 
 class LinkFault(Message, frozen=True, gc=False):

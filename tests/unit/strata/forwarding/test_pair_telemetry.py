@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from qstrata.core.time import PS_PER_S
-from qstrata.fabric.messages.samples import AxisCount, SideSample, StationSample
+from qstrata.fabric.messages.samples import SettingCount, SideSample, StationSample
 from qstrata.physics import bell
-from qstrata.strata.forwarding.resource.pair_tests import AXES, axis_of_test
-from qstrata.strata.forwarding.telemetry.pairs import PairBook, estimate
+from qstrata.strata.forwarding.telemetry.pairs import SETTINGS, PairBook, chsh, estimate
 
 
 def sample(site, at_s, delivered, tests=(), *, since_s=0, heralds=0, held=False):
@@ -20,7 +19,7 @@ def sample(site, at_s, delivered, tests=(), *, since_s=0, heralds=0, held=False)
         at_ps=at_s * PS_PER_S,
         sides=(SideSample("a-b", 10 * heralds, heralds, 0, held),),
         delivered=delivered,
-        tests=tuple(AxisCount(axis, *counts) for (axis, _, _), counts in zip(AXES, tests, strict=False)),
+        tests=tuple(SettingCount(name, *row) for name, row in zip(SETTINGS, tests, strict=False)),
     )
 
 
@@ -72,12 +71,28 @@ def test_estimated_fidelity_and_error_are_those_of_the_measured_werner_pairs():
     assert np.std([value for value, _ in found]) == pytest.approx(error, rel=5 / math.sqrt(80))
 
 
-def test_a_share_of_the_pairs_is_tested_alike_along_all_axes():
-    axes = [axis_of_test(f"a-b/{number}", 0.3) for number in range(30_000)]
-    tested = [axis for axis in axes if axis is not None]
-    assert len(tested) / len(axes) == pytest.approx(0.3, abs=5 * math.sqrt(0.21 / 30_000))
-    for axis in range(3):
-        share = tested.count(axis) / len(tested)
-        assert share == pytest.approx(1 / 3, abs=5 * math.sqrt(2 / 9 / len(tested)))
-    assert {axis_of_test(f"a-b/{number}", 0.0) for number in range(100)} == {None}
-    assert None not in {axis_of_test(f"a-b/{number}", 1.0) for number in range(100)}
+def test_chsh_of_werner_pairs_is_two_root_two_w_and_its_error_that_of_four_means():
+    w, pairs = bell.werner(0.9).xx, 30_000
+    mean = w / math.sqrt(2)
+    draws = np.random.Generator(np.random.PCG64(5))
+    found = [
+        chsh([(pairs, 2 * int(draws.binomial(pairs, (1 + mean) / 2)) - pairs) for _ in range(4)])
+        for _ in range(40)
+    ]
+    error = math.sqrt(4 * (1 - mean * mean) / pairs)
+    expected = 2 * math.sqrt(2) * w
+    assert np.mean([value for value, _ in found]) == pytest.approx(expected, abs=5 * error / math.sqrt(40))
+    assert np.mean([told for _, told in found]) == pytest.approx(error, rel=0.01)
+
+
+def test_a_circuit_tells_chsh_and_error_rates_of_the_pairs_that_both_ends_measured():
+    book = PairBook()
+    tests = [(100, 90), (50, 40), (200, 160), *[(100, 70)] * 4]
+    for site, told in (("a", ()), ("b", ())):
+        book.take(sample(site, 1, 0, told))
+    book.take(sample("a", 1, 0, [(0, 0)] * 7))
+    book.take(sample("a", 2, 1000, tests))
+    (circuit,) = book.circuits(2 * PS_PER_S)
+    assert circuit.chsh == pytest.approx(2.8)
+    assert (circuit.errors_x, circuit.errors_z) == pytest.approx((0.05, 0.1))
+    assert circuit.tested == 750

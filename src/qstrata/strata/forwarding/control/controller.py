@@ -11,6 +11,7 @@ from qstrata.fabric.messages.forwarding_control import (
     ActivateLink,
     AgentHello,
     BlocksQuarantined,
+    CircuitMarked,
     DeactivateLink,
     LinkStatus,
     RelayHello,
@@ -31,11 +32,7 @@ from qstrata.fabric.messages.path_requirements import (
     RequirePath,
     SuspectsHeard,
 )
-from qstrata.fabric.messages.policy import (
-    ForwardingPolicy,
-    ForwardingState,
-    QueryForwarding,
-)
+from qstrata.fabric.messages.policy import ForwardingPolicy, ForwardingState, QueryForwarding
 from qstrata.fabric.messages.reports import ForwardingReport, SubscribeForwarding
 from qstrata.fabric.port import Port
 from qstrata.planes import places
@@ -80,7 +77,7 @@ class ForwardingController(Controller):
         self._serials = Serials()
         self._tables = TableBook(self._serials)
         self._suspicions = Suspicions(domain, port, self.outbox, self._serials)
-        self._entanglement = Entanglement(self._connectivity, self.outbox)
+        self._entanglement = Entanglement(domain, port, self.outbox, self._serials)
         self._links: dict[str, LinkBook] = {}
         self._views: dict[str, LinkView] = {}
         self._routes: dict[str, Route] = {}
@@ -95,10 +92,11 @@ class ForwardingController(Controller):
         self.on(RelayHello, self._relay_hello)
         self.on(TableInstalled, self._installed)
         self.on(RequirePath, self._require)
-        self.on(ReleasePath, self._release)
+        self.on(ReleasePath, lambda message, sender, now: self._let_go(message.session, now))
         self.on(ForwardingReport, self._report)
         self.on(BlocksQuarantined, self._suspicions.imposed)
         self.on(SuspectsHeard, self._suspicions.heard)
+        self.on(CircuitMarked, self._entanglement.suspicions.marked)
 
     # --- policy and state (T4) ---
 
@@ -132,7 +130,8 @@ class ForwardingController(Controller):
             relay = self.port.bind(places.relay(self.address.domain, site))
             effects += self.outbox.ask(("hello", site), [Send(relay, ReportResources())], now)
         self._settled_ps = now + GRACE_PS
-        return [*effects, self._suspicions.watch(self._links), *self._review(now)]
+        effects.append(self._suspicions.watch(self._links, self._entanglement.watched))
+        return [*effects, *self._review(now)]
 
     def _abandon(self, book: LinkBook, now: int) -> list[Effect]:
         link = book.spec.link
@@ -147,8 +146,8 @@ class ForwardingController(Controller):
 
     def state(self) -> ForwardingState:
         """Show every link, and the path of every session."""
-        pairs = self._entanglement.shown()
-        return shown(self._tables.version, self._views, self._routes.values(), *pairs)
+        routes = self._routes.values()
+        return shown(self._tables.version, self._views, routes, *self._entanglement.shown())
 
     def essence(self, state: ForwardingState) -> object:
         """Leave the rates out, which change with every report."""
@@ -218,7 +217,8 @@ class ForwardingController(Controller):
         return self._review(now)
 
     def _sweep(self, now: int) -> Effects:
-        effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep), self._suspicions.watch(self._links)]
+        watch = self._suspicions.watch(self._links, self._entanglement.watched)
+        effects: list[Effect] = [Timer(now + SWEEP_PS, self._sweep), watch]
         self._sweeps += 1
         effects += self._entanglement.require_again(now) if self._sweeps % MEDIA_SWEEPS == 0 else ()
         for link, book in self._links.items():
@@ -237,7 +237,8 @@ class ForwardingController(Controller):
         for report in message.links:
             if report.link in self._links:
                 self._links[report.link].report = report
-        return [*self._suspicions.follow(self._links, message.suspicions, now), *self._review(now)]
+        effects = self._suspicions.follow(self._links, message.suspicions, now)
+        return [*effects, *self._entanglement.follow(message.pair_suspicions, now), *self._review(now)]
 
     # --- tables (F2) ---
 
@@ -308,9 +309,6 @@ class ForwardingController(Controller):
 
     def _barred(self, route: Route) -> Barred:
         return barred_sites(self._policy.untrusted, route.avoid)
-
-    def _release(self, message: ReleasePath, sender: Address, now: int) -> Effects:
-        return self._let_go(message.session, now)
 
     def _let_go(self, session: str, now: int) -> Effects:
         route = self._routes.pop(session, None)

@@ -4,7 +4,10 @@ It requires their media, and says what stands in the way of a circuit. No key is
 choice never sees it.
 """
 
-from qstrata.core.effects import Effect, Effects, Handle, Send
+from collections.abc import Sequence
+
+from qstrata.core.address import End
+from qstrata.core.effects import Effect, Effects, Send
 from qstrata.fabric.messages.media import (
     MediaChanged,
     MediaGranted,
@@ -19,8 +22,12 @@ from qstrata.fabric.messages.policy import (
     LinkState,
     PairLinkSpec,
 )
-from qstrata.planes.asking import Outbox
+from qstrata.fabric.messages.reports import PairSuspicion, WatchedCircuit
+from qstrata.fabric.port import Port
+from qstrata.planes import places
+from qstrata.planes.asking import Outbox, Serials
 from qstrata.planes.paths import LinkPhase
+from qstrata.strata.forwarding.control.circuit_suspicions import CircuitSuspicions
 
 
 class _Link:
@@ -47,11 +54,12 @@ class _Link:
 
 
 class Entanglement:
-    """Hold the pair links and circuits that are wanted; `connectivity` grants their media (F13)."""
+    """Hold the pair links and circuits that are wanted; connectivity grants their media (F13)."""
 
-    def __init__(self, connectivity: Handle, outbox: Outbox) -> None:
-        self._connectivity = connectivity
+    def __init__(self, domain: str, port: Port, outbox: Outbox, serials: Serials) -> None:
+        self._connectivity = port.bind(places.controller(End.CONNECTIVITY_CTL, domain))
         self._outbox = outbox
+        self.suspicions = CircuitSuspicions(domain, port, outbox, serials)
         self._links: dict[str, _Link] = {}
         self._circuits: tuple[CircuitSpec, ...] = ()
 
@@ -94,16 +102,35 @@ class Entanglement:
         link.granted = isinstance(message, MediaGranted)
         link.refused = message.reason if isinstance(message, MediaRefused) else ""
 
+    @property
+    def watched(self) -> tuple[WatchedCircuit, ...]:
+        """Return the circuits whose tests are held against what was commissioned."""
+        return tuple(
+            WatchedCircuit(spec.circuit, spec.sites, spec.commissioned)
+            for spec in self._circuits
+            if spec.commissioned is not None
+        )
+
+    def follow(self, suspicions: Sequence[PairSuspicion], now: int) -> list[Effect]:
+        """Act on what is suspected of circuits."""
+        return self.suspicions.follow(self._circuits, suspicions, now)
+
     def shown(self) -> tuple[tuple[LinkState, ...], tuple[CircuitState, ...]]:
         """Return every pair link, and every circuit with what stands in its way."""
         links = {name: link.state() for name, link in self._links.items()}
-        return tuple(links.values()), tuple(_circuit(spec, links) for spec in self._circuits)
+        return tuple(links.values()), tuple(
+            _circuit(spec, links, self.suspicions.of(spec.circuit)) for spec in self._circuits
+        )
 
 
-def _circuit(spec: CircuitSpec, links: dict[str, LinkState]) -> CircuitState:
+def _circuit(spec: CircuitSpec, links: dict[str, LinkState], suspicion: PairSuspicion | None) -> CircuitState:
     over = [links[name] for name in spec.links if name in links]
     amiss = [link for link in over if link.state != LinkPhase.ACTIVE.value]
     reason = "; ".join(f"{link.link}: {link.reason}" for link in amiss)
     pending = all(link.state == LinkPhase.PENDING.value for link in amiss)
     state = "open" if not amiss else "pending" if pending else "broken"
+    if suspicion is not None and not amiss:
+        since = f"after {suspicion.after_pair}" if suspicion.after_pair else "from the first"
+        reason = f"possible attack on pairs {since}: none is kept"
+        return CircuitState(spec.circuit, spec.sites, "suspect", reason)
     return CircuitState(spec.circuit, spec.sites, state, reason)

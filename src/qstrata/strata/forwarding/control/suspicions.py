@@ -6,7 +6,7 @@ from qstrata.core.address import Address, End
 from qstrata.core.effects import Effect, Effects, Send
 from qstrata.fabric.messages.forwarding_control import BlocksQuarantined, QuarantineBlocks
 from qstrata.fabric.messages.path_requirements import KeysSuspected, SuspectsHeard
-from qstrata.fabric.messages.reports import Suspicion, WatchedLink, WatchLinks
+from qstrata.fabric.messages.reports import Suspicion, WatchedCircuit, WatchedLink, WatchLinks
 from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.asking import Outbox, Serials
@@ -34,11 +34,11 @@ class Suspicions:
         self._imposing: dict[tuple[str, str], int] = {}
         self._telling: dict[tuple[str, str], int] = {}
 
-    def watch(self, links: Mapping[str, LinkBook]) -> Send:
-        """Tell telemetry how the links were commissioned, as far as their devices behave so."""
+    def watch(self, links: Mapping[str, LinkBook], circuits: tuple[WatchedCircuit, ...] = ()) -> Send:
+        """Tell telemetry how links and circuits were commissioned, as far as their devices behave so."""
         specs = (book.spec for book in links.values())
         watched = (WatchedLink(spec.link, spec.parameters) for spec in specs if spec.commissioned)
-        return Send(self._telemetry, WatchLinks(tuple(watched)))
+        return Send(self._telemetry, WatchLinks(tuple(watched), circuits))
 
     def follow(
         self, links: Mapping[str, LinkBook], suspicions: Sequence[Suspicion], now: int

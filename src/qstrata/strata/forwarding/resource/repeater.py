@@ -14,7 +14,7 @@ from qstrata.core.address import Address
 from qstrata.core.effects import Effect, Effects, Handle, Send, Timer
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.base import Message
-from qstrata.fabric.messages.entanglement import PairExpired, PairTrack, PairWord, Purpose
+from qstrata.fabric.messages.entanglement import PairChoice, PairExpired, PairTrack, PairWord, Purpose
 from qstrata.fabric.messages.qubits import DistilOutcome, Done, Heralded, Refused, SwapOutcome, SwapPairs
 from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
@@ -88,6 +88,7 @@ class RepeaterElement(Element):
         self._swaps: OrderedDict[str, _Swap] = OrderedDict()
         self._swapping: _Swap | None = None
         self._tracks: dict[str, PairTrack] = {}
+        self.used = self.age_ps = 0
         self.on(Heralded, self._heralded)
         self.on(SwapOutcome, self._swapped)
         self.on(Refused, self._refused)
@@ -95,6 +96,7 @@ class RepeaterElement(Element):
         self.on(PairTrack, self._track)
         self.on(PairExpired, self._expired)
         self.on(PairWord, self._word)
+        self.on(PairChoice, self._choice)
 
     def _make_distiller(self, pumping: Pumping) -> PairDistiller:
         self.on(DistilOutcome, self._done)
@@ -135,6 +137,10 @@ class RepeaterElement(Element):
         """Hear the other end's word on a pair."""
         return ()
 
+    def choose(self, choice: PairChoice, now: int) -> Effects:
+        """Hear at the tail what becomes of a pair."""
+        return ()
+
     def done(self, message: Done, now: int) -> Effects:
         """Learn that an instruction of this program has ended."""
         return ()
@@ -148,6 +154,15 @@ class RepeaterElement(Element):
         (towards_tail,) = self._handles
         word = PairWord(self.circuit, towards_tail, pair, purpose, bits)
         return Send(self._handles[towards_tail], word)
+
+    def tell_choice(self, pair: str, tested: bool) -> Send:
+        """Tell the tail what becomes of a pair."""
+        return Send(self._handles[True], PairChoice(self.circuit, True, pair, tested))
+
+    def aged(self, created_ps: int, now: int) -> None:
+        """Count a half that is used now, and how old it is."""
+        self.used += 1
+        self.age_ps += now - created_ps
 
     def finish(self, now: int, *, measured: bool = False) -> Effects:
         """Go on to the next pair; `measured` tells that the cell is free already."""
@@ -217,6 +232,7 @@ class RepeaterElement(Element):
         swap.outcome = message.outcome
         effects: list[Effect] = []
         for pair in (swap.left, swap.right):
+            self.aged(pair.created_ps, now)
             track = self._tracks.pop(pair.pair, None)
             if track is not None:
                 effects += self._pass_on(track, swap, message.outcome)
@@ -300,6 +316,11 @@ class RepeaterElement(Element):
             return self._forward(message, message.towards_tail)
         distils = self._distiller is not None and message.purpose in (Purpose.DISTILLED, Purpose.DROPPED)
         return self._distiller.hear(message, now) if self._distiller and distils else self.hear(message, now)
+
+    def _choice(self, message: PairChoice, sender: Address, now: int) -> Effects:
+        if message.circuit != self.circuit:
+            return ()
+        return self.choose(message, now) if self._is_end else self._forward(message, message.towards_tail)
 
     def _forward(self, message: Message, towards_tail: bool) -> Effects:
         return (Send(self._handles[towards_tail], message),)

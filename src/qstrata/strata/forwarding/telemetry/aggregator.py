@@ -9,6 +9,7 @@ from qstrata.fabric.messages.reports import (
     LastBlock,
     LinkReport,
     SubscribeForwarding,
+    WatchedCircuit,
     WatchLinks,
 )
 from qstrata.fabric.messages.samples import (
@@ -24,8 +25,9 @@ from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.aggregate import DistilledBlock, KeyRate, key_basis_qber, per_second
 from qstrata.planes.probing import Telemetry, TelemetryFigures
+from qstrata.strata.forwarding.telemetry.pair_watch import CircuitWatch, window_in_words
 from qstrata.strata.forwarding.telemetry.pairs import PairBook
-from qstrata.strata.forwarding.telemetry.watch import LinkWatch, in_words, light_in_words
+from qstrata.strata.forwarding.telemetry.watch import LinkWatch, evidence_in_words, in_words, light_in_words
 
 INSTRUMENTS = "instruments"
 LIGHT, ATTACK = "light", "quantum channel"
@@ -70,6 +72,7 @@ class ForwardingTelemetry(Telemetry):
         )
         self._links: dict[str, _Link] = {}
         self._watches: dict[str, LinkWatch] = {}
+        self._circuits: dict[str, CircuitWatch] = {}
         self._pairs = PairBook()
         self.on(WatchLinks, self._watch_links)
         self.on(LinkSample, self._counted)
@@ -87,6 +90,8 @@ class ForwardingTelemetry(Telemetry):
         self._pairs.keep({station for source in sources if (station := places.circuit_of(source))})
         for link in self._links.values():
             link.pools = {site: pool for site, pool in link.pools.items() if site in sites}
+        for circuit in self._circuits.values():
+            self._show_circuit(circuit, now)
         return effects
 
     def report(self, now: int) -> ForwardingReport:
@@ -95,7 +100,9 @@ class ForwardingTelemetry(Telemetry):
         watched = (self._watches[name].suspicion for name in sorted(self._watches))
         suspicions = tuple(suspicion for suspicion in watched if suspicion is not None)
         pairs = self._pairs.links(now), self._pairs.circuits(now)
-        return ForwardingReport(now, links, self.alarms.standing(), suspicions, *pairs)
+        of_circuits = (self._circuits[name].suspicion for name in sorted(self._circuits))
+        told = tuple(suspicion for suspicion in of_circuits if suspicion is not None)
+        return ForwardingReport(now, links, self.alarms.standing(), suspicions, *pairs, told)
 
     def _link_report(self, name: str, now: int) -> LinkReport:
         link = self._links[name]
@@ -143,7 +150,28 @@ class ForwardingTelemetry(Telemetry):
             self._show(watch, now)
         for gone in before:
             self.alarms.cleared(INSTRUMENTS, gone)
+        self._watch_circuits(message.circuits)
         return ()
+
+    def _watch_circuits(self, wanted: Sequence[WatchedCircuit]) -> None:
+        before, self._circuits = self._circuits, {}
+        for row in wanted:
+            watch = before.pop(row.circuit, None)
+            if watch is None or (watch.sites, watch.commissioned) != (row.sites, row.commissioned):
+                self.alarms.cleared(INSTRUMENTS, row.circuit)
+                watch = CircuitWatch(row.circuit, row.sites, row.commissioned)
+            self._circuits[row.circuit] = watch
+        for gone in before:
+            self.alarms.cleared(INSTRUMENTS, gone)
+
+    def _show_circuit(self, watch: CircuitWatch, now: int) -> None:
+        """Let the alarms say what is suspected of a circuit."""
+        suspicion = watch.suspicion
+        if suspicion is None:
+            self.alarms.cleared(INSTRUMENTS, watch.circuit, ATTACK)
+            return
+        finding = evidence_in_words(window_in_words(suspicion), suspicion.evidence)
+        self.alarms.raised(INSTRUMENTS, watch.circuit, ATTACK, finding, now)
 
     def _show(self, watch: LinkWatch, now: int) -> None:
         """Let the alarms say what is suspected of a link."""
@@ -189,7 +217,11 @@ class ForwardingTelemetry(Telemetry):
     def _entangled(self, message: StationSample, sender: Address, now: int) -> Effects:
         self.heard(sender, now)
         self._pairs.take(message)
-        return ()
+        watch = self._circuits.get(message.circuit)
+        if watch is None or not watch.take(message, now):
+            return ()
+        self._show_circuit(watch, now)
+        return self.report_now(now)
 
     def _fault(self, message: LinkFault, sender: Address, now: int) -> Effects:
         self.heard(sender, now)

@@ -10,13 +10,17 @@ from collections.abc import Collection, Sequence
 
 from qstrata.core.time import PS_PER_S, to_seconds
 from qstrata.fabric.messages.reports import CircuitReport, PairLinkReport
-from qstrata.fabric.messages.samples import SideSample, StationSample
+from qstrata.fabric.messages.samples import SettingCount, SideSample, StationSample
 
 RATE_PS = 10 * PS_PER_S
 """Rates are those of the last so many seconds."""
 
 TESTS_PS = 60 * PS_PER_S
 """A fidelity is estimated from the tests of the last so many seconds."""
+
+SETTINGS = ("xx", "yy", "zz", "zp", "zm", "xp", "xm")
+"""The settings of head and tail whose outcomes are compared: axes, then those of CHSH."""
+AXES = 3
 
 _Counts = tuple[int, ...]
 
@@ -66,6 +70,28 @@ class Tally:
         return self.recent[index] / to_seconds(end_ps - self._rows[0][0])
 
 
+def of_settings(tests: Sequence[SettingCount]) -> _Counts:
+    """Return pairs and sums of the settings of SETTINGS, in their order; 0 where they were not measured."""
+    given = {test.settings: (test.pairs, test.total) for test in tests}
+    return tuple(number for settings in SETTINGS for number in given.get(settings, (0, 0)))
+
+
+def rows(counts: _Counts) -> list[tuple[int, int]]:
+    """Return (pairs, sum of products) of each of SETTINGS."""
+    return list(zip(counts[::2], counts[1::2], strict=True))
+
+
+def chsh(tests: Sequence[tuple[int, int]]) -> tuple[float, float] | None:
+    """Return the CHSH value and its standard error from (pairs, sum of products) of its four settings.
+
+    The sum of four means; variances as in `estimate`. None before pairs of each setting were measured.
+    """
+    if not tests or not all(pairs for pairs, _ in tests):
+        return None
+    variance = math.fsum((1.0 - (total / (pairs + 2)) ** 2) / pairs for pairs, total in tests)
+    return math.fsum(total / pairs for pairs, total in tests), math.sqrt(variance)
+
+
 def estimate(tests: Sequence[tuple[int, int]]) -> tuple[float, float] | None:
     """Return fidelity and its standard error from (pairs, sum of products) of the axes x, y, z.
 
@@ -98,10 +124,10 @@ class PairBook:
             tally.take(*since, (side.heralds, side.attempts, side.expired))
         if len(sample.sides) == 1:
             ends = self._ends.setdefault(sample.circuit, {})
-            ends.setdefault(sample.site, Tally(RATE_PS)).take(*since, (sample.delivered,))
+            ends.setdefault(sample.site, Tally(RATE_PS)).take(*since, (sample.delivered, sample.kept))
         if sample.tests:
             tests = self._tests.setdefault(sample.circuit, Tally(TESTS_PS))
-            tests.take(*since, tuple(n for test in sample.tests for n in (test.pairs, test.total)))
+            tests.take(*since, of_settings(sample.tests))
 
     def keep(self, sources: Collection[tuple[str, str]]) -> None:
         """Forget all stations but those of these circuits and sites."""
@@ -145,16 +171,25 @@ class PairBook:
 
     def _circuit(self, name: str, ends: list[Tally], now: int) -> CircuitReport:
         tally = self._tests.get(name)
-        recent = tally.recent if tally is not None else ()
-        tests = list(zip(recent[::2], recent[1::2], strict=True))
-        found = estimate(tests)
+        tests = rows(tally.recent) if tally is not None else []
+        found, value = estimate(tests[:AXES]), chsh(tests[AXES:])
         both = len(ends) == 2
         return CircuitReport(
             circuit=name,
             at_ps=max(end.at_ps for end in ends),
             delivered=min(end.total[0] for end in ends) if both else 0,
             pairs_per_s=min(end.per_second(0, now) for end in ends) if both else 0.0,
+            kept=min(end.total[1] for end in ends) if both else 0,
             tested=sum(pairs for pairs, _ in tests),
             fidelity=None if found is None else found[0],
             fidelity_error=None if found is None else found[1],
+            chsh=None if value is None else value[0],
+            chsh_error=None if value is None else value[1],
+            errors_z=_errors(tests[2]) if tests else None,
+            errors_x=_errors(tests[0]) if tests else None,
         )
+
+
+def _errors(test: tuple[int, int]) -> float | None:
+    pairs, total = test
+    return (pairs - total) / (2 * pairs) if pairs else None

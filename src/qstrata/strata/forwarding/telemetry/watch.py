@@ -176,12 +176,18 @@ def _evidence(reading: Reading) -> Evidence:
 def in_words(suspicion: Suspicion) -> str:
     """Return a suspicion for operators: which blocks, what was seen, and how sure that is."""
     first, last = suspicion.first_block, suspicion.last_block
-    blocks = f"block {first}" if first == last else f"blocks {first} to {last}"
-    seen = "; ".join(
-        f"{each.instrument} {each.observed:.4g} instead of {each.expected:.4g}" for each in suspicion.evidence
+    return evidence_in_words(
+        f"block {first}" if first == last else f"blocks {first} to {last}", suspicion.evidence
     )
-    doubt = min(each.false_alarm for each in suspicion.evidence)
-    return f"possible attack in {blocks}: {seen} (by chance with probability {doubt:.1g} at most)"
+
+
+def evidence_in_words(where: str, evidence: Sequence[Evidence]) -> str:
+    """Return what is suspected where, what was seen, and how sure that is."""
+    seen = "; ".join(
+        f"{each.instrument} {each.observed:.4g} instead of {each.expected:.4g}" for each in evidence
+    )
+    doubt = min(each.false_alarm for each in evidence)
+    return f"possible attack in {where}: {seen} (by chance with probability {doubt:.1g} at most)"
 
 
 def light_in_words(reading: Reading) -> str:
