@@ -53,7 +53,7 @@ def judge(links: RawLinks, least_blocks: int) -> None:
         assert stages.sifted_bits == sum(sample.counts.n[0])
         assert stages.parity_bits >= stages.sifted_bits * binary_entropy(qber)
         assert stages.parity_bits <= 1.15 * stages.sifted_bits * binary_entropy(qber)
-        told_bits = stages.parity_bits + HASH_BITS
+        told_bits = stages.parity_bits + HASH_BITS + stages.count_bits
         assert 0 < stages.secret_bits <= secret_length_bits(sample.counts, parameters[link], told_bits)
         bits = np.unpackbits(np.frombuffer(key, dtype=np.uint8)).astype(np.int8)
         assert frequency_p(bits) > LEAST_P, (link, block)
@@ -100,7 +100,7 @@ def test_without_the_distillation_channel_detections_go_on_and_key_comes_back_wi
     assert distilled(links, link) == before
     assert any(alarm.channel == f"{link}/distillation" for alarm in during.alarms)
     heal(links.sim, "cut", f"{link}/distillation")
-    links.run(8.0)
+    links.run(8.5)
     assert not Forwarding(links.sim).alarms
     after = distilled(links, link) - before
     assert len(after) >= 12
@@ -115,7 +115,7 @@ def test_the_same_seed_distils_the_same_key_and_another_one_other_key():
     keys = []
     for seed in (1, 1, 2):
         links = RawLinks(seed)
-        links.run(2.5)
+        links.run(3.0)
         keys.append([links.bits(link, 1, link.split("-")[0]) for link in LINKS])
     assert keys[0] == keys[1]
     assert all(key for key in keys[0])

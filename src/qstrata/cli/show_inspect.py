@@ -80,7 +80,7 @@ def distillation_tables(view: NetworkView) -> list[Table]:
         for link in view.links
         if (last := link.distilled) is not None
     )
-    told = ("parities>", "hash>", "tag key>")
+    told = ("parities>", "hash>", "counts>", "tag key>")
     columns = ("link", "block>", "clicks>", "sifted>", "tested>", "corrected>", *told, "secret>", "why")
     return [Table("last block, in bits", columns, rows)] if rows else []
 

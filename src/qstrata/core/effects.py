@@ -5,6 +5,7 @@ carries `then`: what to do at that instant, which again returns effects. If the 
 between, `then` is never called.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol
 
@@ -97,14 +98,37 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     limit_s: float
 
 
+class Wipeable(Protocol):
+    """What may hold secrets, shows none, and can be overwritten."""
+
+    def wipe(self) -> None:
+        """Overwrite the secrets, as well as may be; harmless when they are gone already."""
+
+
+class Computation(Work, frozen=True, kw_only=True):
+    """Work on a thread of this process, for what must not leave it: `turn` is called once and shows nothing.
+
+    What it works on is its own until it is joined: nobody else reads or writes it meanwhile. `limit_s` is
+    not kept, for a thread cannot be stopped.
+    """
+
+    turn: Callable[[], Wipeable]
+    limit_s: float = math.inf
+
+    def __repr__(self) -> str:
+        """Show what it is counted under, and nothing of what it works on."""
+        return f"Computation({self.topic!r})"
+
+
 class WorkDone(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of work: `output`, or in `failure` why there is none.
+    """What came of work: `output`, or `made` by a computation; or in `failure` why there is none.
 
     `took_s` is what it took by the clock, for figures of speed alone; `late_ps` how long after its due
     instant it came.
     """
 
     output: bytes = b""
+    made: Wipeable | None = None
     failure: str = ""
     took_s: float = 0.0
     late_ps: int = 0

@@ -208,6 +208,8 @@ class Host:
             effects = then(done, now)
             if effects:
                 self._perform(seat, effects, now)
+        elif done.made is not None:
+            done.made.wipe()
 
     def _resume(self, seat: _Seat, then: Then) -> None:
         if seat.alive:

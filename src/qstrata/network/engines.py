@@ -3,15 +3,18 @@
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
+from qstrata.core.effects import Computation, Work, WorkDone
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.core.randomness import stream
 from qstrata.core.time import PS_PER_S
 from qstrata.kernel.host import JobExecutor
-from qstrata.kernel.jobs import JoinedJobs
+from qstrata.kernel.jobs import JoinedJobs, Ticket
 from qstrata.kernel.pacing import RealTimePacer
 from qstrata.kernel.queue import EventQueue
+from qstrata.network.computing import Computers
 from qstrata.network.description import Description, Link
 from qstrata.network.engine_jobs import PacedJobs
 from qstrata.network.engine_names import GROUP, NATIVE, SCRIPT, SEQUENCE, names, parted
@@ -67,18 +70,28 @@ def sequence_python() -> Path:
 
 
 class EngineRoom:
-    """The processes of one network's engines, and the executors of their work; `close` ends them all."""
+    """What does the work of one network off its event loop: processes of engines, threads of computations.
+
+    `close` ends them all.
+    """
 
     def __init__(self) -> None:
         self.processes = EngineProcesses(sequence_python())
+        self._computers = Computers()
 
     def virtual(self, queue: EventQueue) -> JobExecutor:
         """Return the executor of a run in virtual time."""
-        return JoinedJobs(queue, self.processes.begin)
+        return JoinedJobs(queue, self._begin)
 
     def paced(self, queue: EventQueue, pacer: RealTimePacer) -> JobExecutor:
         """Return the executor of a network in real or scaled time."""
-        return PacedJobs(queue, pacer, self.processes.submit)
+        return PacedJobs(queue, pacer, self._submit)
+
+    def _begin(self, work: Work) -> Ticket:
+        return self._computers.begin(work) if isinstance(work, Computation) else self.processes.begin(work)
+
+    def _submit(self, work: Work) -> "Future[WorkDone]":
+        return self._computers.submit(work) if isinstance(work, Computation) else self.processes.submit(work)
 
     def refuse_slow(self, description: Description) -> None:
         """Measure SeQUeNCe on this machine, and refuse links that it cannot keep up with.
@@ -99,7 +112,8 @@ class EngineRoom:
                 )
 
     def close(self) -> None:
-        """End every process."""
+        """End every process and every thread."""
+        self._computers.close()
         self.processes.close()
 
     def _pace(self, link: Link) -> float:

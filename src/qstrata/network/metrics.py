@@ -84,6 +84,7 @@ METRICS: tuple[Metric, ...] = (
     _stage("corrected_bits", "errors found"),
     _stage("parity_bits", "parities told in public"),
     _stage("hash_bits", "bits of hashes told in public"),
+    _stage("count_bits", "bits that numbers of errors told in public"),
     _stage("tag_bits", "bits of older key that authenticated what was told"),
     _stage("secret_bits", "secret bits that it gave"),
     _pool("generated", "bits that came in from devices"),

@@ -31,7 +31,7 @@ from qstrata.twin.contract import LinkEngine
 from qstrata.twin.faults import FaultBook
 from qstrata.twin.native import CLICKS, NativeEngine
 from qstrata.twin.plan import LinkPlan
-from qstrata.twin.raw import receiver_records, transmitter_records
+from qstrata.twin.raw import Reading, reading, reading_ps
 from qstrata.twin.sampling import disturbed
 
 PROVISIONED = 0
@@ -202,12 +202,20 @@ class KeyLink:
     def _read(self, message: Read, device: _Device, now: int) -> Effects:
         clicks = self._blocks.clicks(device.end, message.block)
         if clicks is not None:
-            read = transmitter_records if device.end == 0 else receiver_records
-            return (device.send(read(message, clicks, self._blocks.sent(message.block))),)
+            work = reading(device.end, self.plan.name, message, clicks, self._blocks.sent(message.block))
+            return (Job(work, now + reading_ps(clicks), partial(self._recorded, device, message)),)
         bits = self._blocks.read(device.end, message.block, message.length_bits)
         if isinstance(bits, KeyMaterial):
             return (device.send(Bits(message.instruction, message.block, bits)),)
         return (device.send(NothingToRead(message.instruction, message.block)),)
+
+    def _recorded(self, device: _Device, message: Read, done: WorkDone, now: int) -> Effects:
+        if not isinstance(done.made, Reading):
+            return (device.send(NothingToRead(message.instruction, message.block)),)
+        if self._over:
+            done.made.wipe()
+            return ()
+        return (device.send(done.made.answer),)
 
     def _discard(self, message: Discard, device: _Device, now: int) -> Effects:
         if message.block != STOP:

@@ -138,7 +138,7 @@ class ParitiesTold(_Peer, frozen=True, gc=False):
 class Corrected(_Peer, frozen=True, gc=False):
     """Receiver's agent to transmitter's: its bits of the test, the errors corrected, and a hash of its key.
 
-    The hash has a random `point` that was drawn after the correction.
+    The hash has a random `point` that nobody else knew before.
     """
 
     logged: ClassVar[tuple[str, ...]] = ("link", "block")

@@ -85,8 +85,8 @@ class LinkSample(Message, frozen=True, gc=False):
 class Stages(msgspec.Struct, frozen=True, gc=False):
     """How many bits a raw block had at each stage of its distillation, and how many were told.
 
-    `corrected_bits` errors were found; `parity_bits` and `hash_bits` were told in public and are gone;
-    `tag_bits` of older key authenticated what was told.
+    `corrected_bits` errors were found; `parity_bits`, `hash_bits` and `count_bits` (the numbers of errors)
+    were told in public and are gone; `tag_bits` of older key authenticated what was told.
     """
 
     clicks: int
@@ -95,6 +95,7 @@ class Stages(msgspec.Struct, frozen=True, gc=False):
     corrected_bits: int
     parity_bits: int
     hash_bits: int
+    count_bits: int
     tag_bits: int
     secret_bits: int
 

@@ -31,6 +31,15 @@ def block_counts(
     )
 
 
+def error_count_bits(counts: Counts) -> int:
+    """Return how many bits the numbers of errors in the key tell, one number per intensity: at most these.
+
+    Any number of the bits of an intensity may differ: log2 of how many ways there are to tell, rounded up.
+    """
+    signal, weak, vacuum = counts.n[0]
+    return ((signal + 1) * (weak + 1) * (vacuum + 1) - 1).bit_length()
+
+
 def expected_qber(counts: Counts, least: float = 1e-3) -> float:
     """Return the error rate to expect in the key, from the test basis alone: never below `least`.
 

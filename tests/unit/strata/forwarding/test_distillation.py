@@ -22,13 +22,11 @@ from qstrata.physics.click_records import Clicks, counts_of
 from qstrata.physics.clicks import ClickSampler
 from qstrata.physics.finite_key import key_length_bits
 from qstrata.physics.postprocessing.authentication import KEY_BITS
+from qstrata.physics.postprocessing.verification import POINT_BYTES
 from qstrata.physics.profiles import profile
-from qstrata.strata.forwarding.resource.distillation import (
-    ReceiverBlock,
-    Step,
-    TransmitterBlock,
-    tag_keys_of,
-)
+from qstrata.strata.forwarding.resource.distillation import Step, tag_keys_of
+from qstrata.strata.forwarding.resource.receiver_block import ReceiverBlock
+from qstrata.strata.forwarding.resource.transmitter_block import TransmitterBlock
 from qstrata.twin.raw import receiver_records, transmitter_records
 
 LINK = msgspec.structs.replace(
@@ -52,9 +50,9 @@ class Ends:
         self.clicks, self.sent = block
         self.alter = alter
         self.tag_keys = tag_keys
-        random = stream(2, "ends")
-        self.transmitter = TransmitterBlock("a-b", 7, link, random)
-        self.receiver = ReceiverBlock("a-b", 7, link, random)
+        self.random = stream(2, "ends")
+        self.transmitter = TransmitterBlock("a-b", 7, link)
+        self.receiver = ReceiverBlock("a-b", 7, link, self.random.bytes(POINT_BYTES))
         self.distilled = {}
         self.given_up = {}
 
@@ -105,7 +103,8 @@ class Ends:
                 return Step(given_up=str(error))
         key = self.tag_keys[name == "receiver"]
         wanted = step.to_relay.key or "a-b/0/0"
-        return end.sign(TagKeyGiven("a-b", 7, wanted if key else "", KeyMaterial(key), 3))
+        given = TagKeyGiven("a-b", 7, wanted if key else "", KeyMaterial(key), 3)
+        return end.sign(given, self.random.bytes(step.draw_bytes))
 
 
 def test_both_ends_distil_equal_bits_and_agree_on_what_is_set_apart(block):
@@ -134,7 +133,7 @@ def test_with_one_decoy_no_more_key_is_made_than_the_errors_of_the_key_let_be_pr
     stages = ends.transmitter.stages
     # All that a world which sees both ends knows, and the bound of the paper upon it.
     proved = key_length_bits(counts_of(clicks, ends.sent), link)
-    told_bits = stages.parity_bits + stages.hash_bits
+    told_bits = stages.parity_bits + stages.hash_bits + stages.count_bits
     assert 0 < stages.secret_bits <= proved.length_bits + proved.leakage_bits + 51 - told_bits
     assert ends.distilled["transmitter"].bits == ends.distilled["receiver"].bits
 

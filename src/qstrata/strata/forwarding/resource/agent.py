@@ -369,7 +369,7 @@ class AgentElement(Element):
         self._open[number] = block = OpenBlock(outcome.counts, 0, now)
         block.bits, block.tag_keys, block.stages = outcome.bits, outcome.tag_keys, stages
         block.finding, block.length = outcome.finding, stages.secret_bits
-        block.leakage = stages.parity_bits + stages.hash_bits
+        block.leakage = stages.parity_bits + stages.hash_bits + stages.count_bits
         block.estimate_qber = qber_of(outcome.counts, stages)
         if outcome.bits is not None:
             return self._push(number, block, now)
