@@ -22,8 +22,8 @@ class Inject(_Down, frozen=True, gc=False):
     """Inject a fault: `cut` (a fibre, channel or management channel), `loss` (extra dB on a fibre),
     `intercept-resend`, `photon-number-splitting`, `blinding`, `efficiency-mismatch`, `time-shift` (share 0..1
     of the pulses of a link), `tap` (share of its light), `raman` (clicks per second of scattered light),
-    `trojan-horse` (photons per pulse into its transmitter), `entanglement-substitution` (share of the pairs of
-    a link), `memory-tampering` (share of the qubits that come into the memories of a node).
+    `trojan-horse` (photons per pulse into its transmitter), `entanglement-substitution` (share of the pairs
+    of a link), `memory-tampering` (share of the qubits that come into the memories of a node).
     Injecting again replaces the amount.
     """
 
