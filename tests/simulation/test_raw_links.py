@@ -7,6 +7,7 @@ import pytest
 from scipy.special import erfc
 
 from qstrata.fabric.memory import Mischief
+from qstrata.network import computing
 from qstrata.physics.decoy_bb84 import binary_entropy
 from qstrata.physics.finite_key import secret_length_bits
 from qstrata.physics.postprocessing.authentication import KEY_BITS
@@ -121,6 +122,17 @@ def test_the_same_seed_distils_the_same_key_and_another_one_other_key():
     assert all(key for key in keys[0])
     assert all(one != other for one, other in zip(keys[0], keys[2], strict=True))
     assert all(one != other for one, other in pairwise(keys[0]))
+
+
+def test_the_event_log_does_not_tell_how_many_threads_distil(monkeypatch):
+    logs = []
+    for threads in (1, 4, 4):
+        monkeypatch.setattr(computing, "AT_ONCE", threads)
+        links = RawLinks()
+        links.run(2.9)
+        assert links.equal_blocks(LINKS[0])
+        logs.append(links.sim.recorder.sha256())
+    assert logs[0] == logs[1] == logs[2]
 
 
 def test_a_block_that_proves_no_key_is_given_up_at_both_ends_with_its_reason():

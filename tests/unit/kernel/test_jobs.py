@@ -75,6 +75,30 @@ def test_work_of_a_node_that_crashed_is_never_gone_on_with():
     assert element.got == []
 
 
+def test_what_a_computation_made_is_wiped_where_nobody_takes_it():
+    class Made:
+        wiped = False
+
+        def wipe(self):
+            self.wiped = True
+
+    class Finished:
+        def wait(self):
+            return WorkDone(made=made)
+
+    made, queue = Made(), EventQueue()
+    jobs = JoinedJobs(queue, lambda work: Finished())
+    host = Host(queue, send=None, commit=None, note=None, set_bearer=None, job=jobs)
+    element = Asking(20)
+    host.spawn("world", element)
+    host.retire("world", ADDRESS)
+    queue.run_until(19)
+    assert not made.wiped
+    queue.run_until(100)
+    assert made.wiped
+    assert element.got == []
+
+
 def test_a_host_without_an_executor_says_so():
     with pytest.raises(InternalError, match=r"Work for work-20: this host has no executor"):
         hosted(Asking(20))
