@@ -223,7 +223,7 @@ class Assembly:
     def make_station(self, site: str, spec: StationSpec) -> None:
         """Make the station of a circuit at one of its sites."""
         port = self.fabric.port(spec.address)
-        figures = StationFigures(test_share=spec.test_share)
+        figures = StationFigures(test_share=spec.test_share, pumping=spec.pumping)
         hops = spec.head, spec.tail
         random = source(self.seed, "station", site, spec.circuit, self.host.incarnation(site))
         station = CircuitStation(spec.address, port, spec.device, spec.circuit, *hops, figures, random)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from qstrata.network.document import Problem, View
-from qstrata.network.pair_tables import makes_pairs
+from qstrata.network.pair_tables import CELLS_TO_DISTIL, makes_pairs
 from qstrata.network.routing_policies import policy_names
 from qstrata.network.suggestion import did_you_mean, nearest
 from qstrata.physics.pair_parameters import DeviceParameters
@@ -37,7 +37,7 @@ def check_circuits(root: View) -> Iterator[Problem]:
                 message = f"circuit `{taken[pair]}` has this link already: a link serves one circuit"
                 yield Problem(item.place, message)
             taken.setdefault(pair, name.text or "another")
-        yield from _check_cells(path, nodes, root, needed)
+        yield from _check_cells(circuit, nodes, root, needed)
 
 
 def _pair_links(root: View) -> set[frozenset[str]]:
@@ -118,15 +118,18 @@ def _cells_of(node: View, root: View) -> str | None:
     return own.get("cells").text or of_kind.get("cells").text or str(DeviceParameters().cells)
 
 
-def _check_cells(path: View, nodes: dict[str, View], root: View, needed: dict[str, int]) -> Iterator[Problem]:
-    items = path.items()
+def _check_cells(
+    circuit: View, nodes: dict[str, View], root: View, needed: dict[str, int]
+) -> Iterator[Problem]:
+    items = circuit.get("path").items()
+    to_distil = CELLS_TO_DISTIL if circuit.get("distil").tree is not None else 0
     for index, item in enumerate(items):
         cells = _cells_of(nodes[item.text or ""], root)
         if cells is None:
             yield _no_memories(item)
             continue
         need = needed[item.text or ""] = needed.get(item.text or "", 0) + (
-            1 if index in (0, len(items) - 1) else 2
+            1 + to_distil if index in (0, len(items) - 1) else 2
         )
         if cells.isdigit() and need > int(cells):
             message = f"the circuits through `{item.text}` need {need} memory cells, it has {cells}"

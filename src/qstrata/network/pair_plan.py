@@ -12,6 +12,7 @@ from qstrata.network.pair_tables import Circuit, Memories, PairLink
 from qstrata.physics.circuits import CommissionedCircuit
 from qstrata.planes import places
 from qstrata.strata.forwarding.resource.entangler import LinkSide
+from qstrata.strata.forwarding.resource.pair_distiller import Pumping
 from qstrata.strata.forwarding.resource.repeater import Hop
 from qstrata.twin.pairs_plan import MemoryPlan, PairLinkPlan
 
@@ -25,6 +26,7 @@ class StationSpec(msgspec.Struct, frozen=True):
     head: Hop | None
     tail: Hop | None
     test_share: float
+    pumping: Pumping | None = None
 
 
 def memory(domain: str, site: str, circuit: str) -> Address:
@@ -68,7 +70,13 @@ def _station(description: Description, circuit: Circuit, at: int) -> StationSpec
         head=head,
         tail=tail,
         test_share=circuit.test_share,
+        pumping=_pumping(circuit, cutoff_ps) if is_end else None,
     )
+
+
+def _pumping(circuit: Circuit, cutoff_ps: int) -> Pumping | None:
+    distil = circuit.distil
+    return None if distil is None else Pumping(distil.distillation, distil.rounds, cutoff_ps)
 
 
 def bearers_of(link: PairLink) -> LinkBearers:
@@ -104,6 +112,8 @@ def _commissioned(description: Description, circuit: Circuit) -> CommissionedCir
     return CommissionedCircuit(
         links=tuple(link.link_parameters for link in links_of(description, circuit)),
         devices=tuple(given[site].device_parameters for site in circuit.path),
+        distillation=circuit.distil.distillation if circuit.distil is not None else None,
+        rounds=circuit.distil.rounds if circuit.distil is not None else 0,
     )
 
 
@@ -118,7 +128,7 @@ def owners(description: Description) -> dict[Address, Address]:
 
 
 def memories(description: Description) -> tuple[MemoryPlan, ...]:
-    """Return the devices: each circuit has as many of a node's cells as it has links there."""
+    """Return the devices: a circuit has a cell of a node for each link there, one more where it distils."""
     given = {node.name: node.memories or Memories() for node in description.nodes}
     return tuple(
         MemoryPlan(
@@ -126,7 +136,8 @@ def memories(description: Description) -> tuple[MemoryPlan, ...]:
             device=memory(description.domain, site, circuit.name),
             owner=places.station(description.domain, site, circuit.name),
             parameters=msgspec.structs.replace(
-                given[site].device_parameters, cells=1 if index in (0, len(circuit.path) - 1) else 2
+                given[site].device_parameters,
+                cells=circuit.cells_at_end if index in (0, len(circuit.path) - 1) else 2,
             ),
         )
         for circuit in description.circuits

@@ -20,6 +20,7 @@ from qstrata.network.tables import (
     WantedChannels,
     said,
 )
+from qstrata.physics.entanglement_distillation import Distillation
 from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.physics.memories import MemoryParameters
 from qstrata.physics.pair_parameters import (
@@ -34,6 +35,9 @@ from qstrata.physics.pair_parameters import (
 
 MAX_CIRCUITS = 100
 MAX_STATIONS = 64
+MAX_ROUNDS = 8
+CELLS_TO_DISTIL = 1
+"""An end that distils has so many cells more: the pair that is bettered lies in it."""
 
 PairProtocol = Annotated[
     Literal["barrett-kok", "single-click"], Meta(description="how the link heralds pairs")
@@ -155,6 +159,23 @@ class PairLink(Table, frozen=True, kw_only=True):
         return made
 
 
+class Distil(Table, frozen=True, kw_only=True):
+    """Distillation at both ends of a circuit: each round spends one more of its pairs to better one."""
+
+    protocol: Annotated[
+        Literal["dejmps", "bbpssw"],
+        Meta(description="`bbpssw` turns pairs at random first, which makes Werner states of them"),
+    ] = "dejmps"
+    rounds: Annotated[
+        int, said("how often a pair is bettered before it is delivered", ge=1, le=MAX_ROUNDS)
+    ] = 1
+
+    @property
+    def distillation(self) -> Distillation:
+        """Return the protocol as physics knows it."""
+        return Distillation(self.protocol)
+
+
 class Circuit(Table, frozen=True, kw_only=True):
     """A virtual circuit: it makes entangled pairs of its two ends, by swaps at the nodes between."""
 
@@ -188,6 +209,17 @@ class Circuit(Table, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    distil: Annotated[Distil, Meta(description="how its ends better pairs first")] | None = None
+    fidelity: (
+        Annotated[float, said("least mean fidelity that is wanted of its pairs", ge=0.25, le=1)] | None
+    ) = None
+    within_ms: (
+        Annotated[
+            float,
+            said("longest mean time from one pair to the next that is wanted", gt=0, le=1e9, unit="ms"),
+        ]
+        | None
+    ) = None
     test_share: Annotated[
         float,
         said("share of the pairs that both ends measure, to estimate the fidelity of all", ge=0, le=1),
@@ -197,6 +229,16 @@ class Circuit(Table, frozen=True, kw_only=True):
     def round_ps(self) -> int:
         """Return the time from one instant at which pairs are asked for to the next."""
         return round(PS_PER_S / self.pairs_per_s)
+
+    @property
+    def cells_at_end(self) -> int:
+        """Return how many memory cells it needs at each of its ends."""
+        return 1 + (CELLS_TO_DISTIL if self.distil is not None else 0)
+
+    @property
+    def wanted_per_s(self) -> float:
+        """Return the least rate that is wanted, in pairs a second; 0 for any."""
+        return 1000.0 / self.within_ms if self.within_ms is not None else 0.0
 
     @property
     def cutoff_ps(self) -> int:

@@ -46,12 +46,12 @@ class PairViews:
 
     def memories(self) -> tuple[MemoryView, ...]:
         """Return the memory cells of every node that has some."""
-        paths = [circuit.path for circuit in self._description.circuits]
+        circuits = self._description.circuits
         return tuple(
             MemoryView(
                 node=node.name,
                 cells=node.memories.cells or DeviceParameters().cells,
-                given=sum(_sides(path, node.name) for path in paths),
+                given=sum(_cells(circuit, node.name) for circuit in circuits),
                 held=sum(report.held.count(node.name) for report in self._link_reports.values()),
             )
             for node in self._description.nodes
@@ -96,8 +96,8 @@ class PairViews:
         return to_seconds(max(0, self._now_ps - (self._started_ps if report is None else report.at_ps)))
 
 
-def _sides(path: tuple[str, ...], node: str) -> int:
-    """Return how many links a circuit has at a node."""
-    if node not in path:
+def _cells(circuit: Circuit, node: str) -> int:
+    """Return how many memory cells a circuit has at a node."""
+    if node not in circuit.path:
         return 0
-    return 1 if node in (path[0], path[-1]) else 2
+    return circuit.cells_at_end if node in (circuit.path[0], circuit.path[-1]) else 2

@@ -13,6 +13,7 @@ import msgspec
 
 from qstrata.physics.bell import BellDiagonal, BellState
 from qstrata.physics.density import bell_diagonal
+from qstrata.physics.entanglement_distillation import Distillation, distil
 from qstrata.physics.pair_link import DeviceParameters, PairLinkParameters, heralded_state
 
 WORST_LOSS_DB = 200.0
@@ -20,19 +21,25 @@ _FRAME = BellState.PSI_PLUS
 
 
 class CommissionedCircuit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Describe a circuit: its links from end to end, and the devices of its stations, ends included."""
+    """Describe a circuit: its links from end to end, and the devices of its stations, ends included.
+
+    Its ends distil every pair by `distillation` as often as `rounds` says.
+    """
 
     links: tuple[PairLinkParameters, ...]
     devices: tuple[DeviceParameters, ...]
+    distillation: Distillation | None = None
+    rounds: int = 0
 
 
 def least_state(circuit: CommissionedCircuit, ages_ps: Sequence[float]) -> BellDiagonal:
     """Return correlators that the measured pairs of a circuit have at least on average, without an attack.
 
     `ages_ps` are the mean ages of one half when it was used, by station; a station between the ends uses two
-    halves of each pair. Readout at the ends counts. Sources: Briegel, Duer, Cirac, Zoller, Phys. Rev. Lett.
-    81, 5932 (1998), for swaps; Nielsen and Chuang (2000), 8.3.4 to 8.3.6, for decay. Of amplitude damping
-    (T1) a pair keeps zz - (1 - u) - (1 - v) at least, with u and v what is left of the excitations.
+    halves of each pair. Readout at the ends counts. Where ends distil, all halves are taken to be as old as
+    the oldest. Sources: Briegel, Duer, Cirac, Zoller, Phys. Rev. Lett. 81, 5932 (1998), for swaps; Nielsen
+    and Chuang (2000), 8.3.4 to 8.3.6, for decay. Of amplitude damping (T1) a pair keeps
+    zz - (1 - u) - (1 - v) at least, with u and v what is left of the excitations.
     """
     xx = yy = zz = 1.0
     for link in circuit.links:
@@ -42,12 +49,28 @@ def least_state(circuit: CommissionedCircuit, ages_ps: Sequence[float]) -> BellD
     last = len(circuit.devices) - 1
     for index, (device, age_ps) in enumerate(zip(circuit.devices, ages_ps, strict=True)):
         is_end = index in (0, last)
-        bit = 2.0 * device.readout_fidelity - 1.0
+        bit = 1.0 if is_end else 2.0 * device.readout_fidelity - 1.0
         gate = 1.0 if is_end else device.gate_reliability
-        xx, yy, zz = xx * gate * bit, yy * gate * bit * (1.0 if is_end else bit), zz * gate * bit
+        xx, yy, zz = xx * gate * bit, yy * gate * bit * bit, zz * gate * bit
         memory, halves, age_s = device.memory, 1 if is_end else 2, age_ps * 1e-12
         white = math.exp(-halves * age_s / memory.depolarising_s)
         coherent = white * math.exp(-halves * age_s / min(memory.t2_s, 2.0 * memory.t1_s))
         xx, yy, zz = xx * coherent, yy * coherent, zz * white
         lost -= halves * math.expm1(-age_s / memory.t1_s)
-    return BellDiagonal(xx, yy, max(-1.0, zz - lost))
+    ends = circuit.devices[0], circuit.devices[-1]
+    found = distilled(circuit, BellDiagonal(xx, yy, max(-1.0, zz - lost)))
+    read = math.prod(2.0 * end.readout_fidelity - 1.0 for end in ends)
+    return BellDiagonal(found.xx * read, found.yy * read, found.zz * read)
+
+
+def distilled(circuit: CommissionedCircuit, raw: BellDiagonal) -> BellDiagonal:
+    """Return what the ends of a circuit make of such pairs; unequal ends count as two equal ones do."""
+    if circuit.distillation is None:
+        return raw
+    ends = circuit.devices[0], circuit.devices[-1]
+    gate = math.sqrt(math.prod(end.gate_reliability for end in ends))
+    readout = (1.0 + math.sqrt(math.prod(2.0 * end.readout_fidelity - 1.0 for end in ends))) / 2.0
+    kept = raw
+    for _ in range(circuit.rounds):
+        kept = distil(circuit.distillation, kept, raw, gate, readout).pair
+    return kept
