@@ -10,7 +10,7 @@ from qstrata.physics.parameters import (
     ERROR_CORRECTION,
     LOSS,
     RAMAN,
-    KeyLinkParameters,
+    ClickLinkParameters,
     Parameter,
     check_ranges,
 )
@@ -31,7 +31,7 @@ TABLE = (
 )
 
 
-class SinglePhotons(KeyLinkParameters, frozen=True, kw_only=True):
+class SinglePhotons(ClickLinkParameters, frozen=True, kw_only=True):
     eta_bob: float
     dark_yield: float
     z_probability: float

@@ -1,4 +1,4 @@
-"""One acceptance suite for every key protocol of links: only `protocol:` in the network file differs."""
+"""One acceptance suite for every key protocol of links: only what the network file says of them differs."""
 
 from importlib.metadata import EntryPoint
 
@@ -8,7 +8,7 @@ from qstrata.core.errors import InputError
 from qstrata.fabric.messages.lab import LabAnswer
 from qstrata.network import plugins
 from qstrata.network.loader import load_text
-from qstrata.network.protocols import BUILT_IN_NAMES, GROUP
+from qstrata.network.protocols import GROUP
 from qstrata.network.shipped import shipped_text
 from qstrata.network.simulation import Simulation
 from qstrata.testing.checker import check
@@ -16,7 +16,21 @@ from qstrata.testing.history import calls_of
 from tests.conformance.single_photons import SINGLE_PHOTONS
 from tests.simulation.looking import Forwarding, get_keys, heal, inject, run, share_keys
 
-PROTOCOLS = (*BUILT_IN_NAMES, SINGLE_PHOTONS.name)
+ONE_DECOY = (
+    "{weak-intensity: 0.15, signal-probability: 0.7, weak-probability: 0.3, vacuum-probability: 0}",
+) * 3
+FASTER_WHERE_LONGER = "{pulse-rate-hz: 3.0e+6}", "{pulse-rate-hz: 3.0e+6}", "{pulse-rate-hz: 2.0e+7}"
+TECHNOLOGIES = {
+    "decoy-bb84": ("decoy-bb84", ("{}",) * 3),
+    "decoy-bb84 with one decoy": ("decoy-bb84", ONE_DECOY),
+    "bbm92": ("bbm92", ("{}",) * 3),
+    "cv-qkd": ("cv-qkd", FASTER_WHERE_LONGER),
+    SINGLE_PHOTONS.name: (SINGLE_PHOTONS.name, ("{}",) * 3),
+}
+"""What the links of a technology have in the network file: protocol, and figures of each."""
+LIKELY = {"cv-qkd": 0.11}
+"""Three standard errors of the mean of five blocks: at 11.9 dB a block knows its excess noise to 0.003 of shot
+noise, which is 8 % of its key. Counts of clicks are known far better."""
 QUINTIN, AQUILES, QUEVEDO = (f"urn:qkd:madqci:{site}:sae" for site in ("quintin", "aquiles", "quevedo"))
 SCARCE = "quijote-aquiles"
 
@@ -41,16 +55,20 @@ def forget():
     plugins.find_plugin.cache_clear()
 
 
-def madrid(protocol):
-    """Return Madrid with links of a protocol, without provisioned key: what it has, it made."""
-    text = shipped_text("madrid").replace("channels: default", f"channels: default\n    protocol: {protocol}")
+def madrid(technology):
+    """Return Madrid with links of a technology, without provisioned key: what it has, it made."""
+    protocol, figures = TECHNOLOGIES.get(technology, (technology, ("{}",) * 3))
+    text = shipped_text("madrid")
+    for figure in figures:
+        said = f"channels: default \n    protocol: {protocol}\n    parameters: {figure}\n"
+        text = text.replace("channels: default\n", said, 1)
     return load_text(text, "madrid.yaml").with_overrides(initial_key_bits=0)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_keys_flow_end_to_end_through_cut_and_heal_and_the_checker_finds_nothing(protocol):
+@pytest.mark.parametrize("technology", TECHNOLOGIES)
+def test_keys_flow_end_to_end_through_cut_and_heal_and_the_checker_finds_nothing(technology):
     lines: list[bytes] = []
-    sim = Simulation(madrid(protocol), seed=1, log=lines, checked=True)
+    sim = Simulation(madrid(technology), seed=1, log=lines, checked=True)
     run(sim, 5)
     assert get_keys(sim, QUINTIN, AQUILES).outcome == 503
     assert get_keys(sim, QUEVEDO, AQUILES).outcome == 503
@@ -78,9 +96,9 @@ def test_keys_flow_end_to_end_through_cut_and_heal_and_the_checker_finds_nothing
     assert verdict.ok, verdict.violations[:5]
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_key_rates_are_what_the_closed_form_gives_blocks_of_that_length(protocol):
-    sim = Simulation(madrid(protocol), seed=3)
+@pytest.mark.parametrize("technology", TECHNOLOGIES)
+def test_key_rates_are_what_the_closed_form_gives_blocks_of_that_length(technology):
+    sim = Simulation(madrid(technology), seed=3)
     run(sim, 330)
     reports = Forwarding(sim).reports
     for link in sim.description.links:
@@ -89,14 +107,14 @@ def test_key_rates_are_what_the_closed_form_gives_blocks_of_that_length(protocol
         expected = own.expected_counts(parameters, parameters.pulse_rate_hz * link.block_s)
         bits = own.key_length(expected, parameters).length_bits
         assert bits > 0
-        assert reports[link.name].key_rate_bps == pytest.approx(bits / link.block_s, rel=0.05)
+        assert reports[link.name].key_rate_bps == pytest.approx(bits / link.block_s, rel=LIKELY.get(technology, 0.05))
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_equal_seeds_give_equal_logs(protocol):
+@pytest.mark.parametrize("technology", TECHNOLOGIES)
+def test_equal_seeds_give_equal_logs(technology):
     def log():
         lines: list[bytes] = []
-        sim = Simulation(madrid(protocol), seed=5, log=lines)
+        sim = Simulation(madrid(technology), seed=5, log=lines)
         run(sim, 100)
         sim.recorder.flush()
         return lines
@@ -104,19 +122,33 @@ def test_equal_seeds_give_equal_logs(protocol):
     assert log() == log()
 
 
-def test_an_attack_on_pairs_is_noticed_and_its_alarm_names_the_error_rates():
-    sim = Simulation(madrid("bbm92"), seed=2)
+@pytest.mark.parametrize(
+    ("protocol", "share", "sign"), [("bbm92", 0.4, "error rate in Z"), ("cv-qkd", 0.01, "noise 1.05")]
+)
+def test_an_attack_is_noticed_and_its_alarm_names_what_was_seen(protocol, share, sign):
+    sim = Simulation(madrid(protocol), seed=2)
     run(sim, 130)
     assert Forwarding(sim).alarms == ()
-    inject(sim, "intercept-resend", "quintin-quijote", 0.4)
+    inject(sim, "intercept-resend", "quintin-quijote", share)
     run(sim, 70)
     (alarm,) = Forwarding(sim).alarms
-    assert "error rate in Z" in str(alarm)
+    assert sign in str(alarm)
 
 
+def test_light_that_is_lost_on_a_link_of_coherent_states_is_no_attack():
+    sim = Simulation(madrid("cv-qkd"), seed=2)
+    run(sim, 70)
+    inject(sim, "loss", "quintin-quijote", 1.0)
+    run(sim, 130)
+    (alarm,) = Forwarding(sim).alarms
+    assert alarm.channel == "light"
+    assert "transmittance -2" in alarm.finding
+
+
+@pytest.mark.parametrize("protocol", ["bbm92", "cv-qkd"])
 @pytest.mark.parametrize("kind", ["photon-number-splitting", "blinding", "tap"])
-def test_an_attack_that_a_protocol_has_no_closed_form_of_is_refused(kind):
-    sim = Simulation(madrid("bbm92"), seed=2)
+def test_an_attack_that_a_protocol_has_no_closed_form_of_is_refused(protocol, kind):
+    sim = Simulation(madrid(protocol), seed=2)
     run(sim, 1)
     answers = []
     sim.assembly.inject(kind, SCARCE, 0.5, answers.append)
@@ -124,16 +156,17 @@ def test_an_attack_that_a_protocol_has_no_closed_form_of_is_refused(kind):
     (answer,) = answers
     assert isinstance(answer, LabAnswer)
     assert answer.error == (
-        f"{kind} is not modelled on links of bbm92: inject one of cut, loss, raman, intercept-resend"
+        f"{kind} is not modelled on links of {protocol}: inject one of cut, loss, raman, intercept-resend"
     )
 
 
 def test_links_of_several_protocols_relay_one_key():
+    protocols = ("cv-qkd", "bbm92", SINGLE_PHOTONS.name)
     text = shipped_text("madrid")
-    for protocol in PROTOCOLS:
+    for protocol in protocols:
         text = text.replace("channels: default\n", f"channels: default \n    protocol: {protocol}\n", 1)
     sim = Simulation(load_text(text, "madrid.yaml").with_overrides(initial_key_bits=0), seed=1)
-    assert [link.protocol for link in sim.description.links] == list(PROTOCOLS)
+    assert tuple(link.protocol for link in sim.description.links) == protocols
     run(sim, 140)
     assert share_keys(sim, QUINTIN, AQUILES, 4) == 4
 

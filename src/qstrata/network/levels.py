@@ -12,10 +12,10 @@ CLICKS_MAX = 1 << 24
 
 def check_level(link: Link) -> None:
     """Refuse a level of detail or an engine that a link cannot have; InputError says what to change."""
-    if link.protocol != DECOY_BB84 and (link.level, link.engine) != ("counts", NATIVE):
-        raise InputError(f"{link.protocol} needs level `counts` and engine `native`")
     if link.level != CLICKS:
         return
+    if link.protocol != DECOY_BB84:
+        raise InputError(f"level `clicks` is for {DECOY_BB84}, {link.protocol} has none: give level `counts`")
     if link.engine != NATIVE:
         raise InputError(f"level `clicks` is for engine `native`, not {link.engine!r}: change either")
     if link.initial_key_bits < FIRST_KEY_BITS:
@@ -24,9 +24,10 @@ def check_level(link: Link) -> None:
             "they authenticate the first blocks"
         )
     # Numbers are for links at this level alone: commands that read no such file must not wait for numpy.
+    from qstrata.physics.parameters import decoy
     from qstrata.physics.postprocessing.verification import collision_bound
 
-    parameters = link.link_parameters
+    parameters = decoy(link.link_parameters)
     least = collision_bound(CLICKS_MAX // 8)
     if parameters.eps_cor < least:
         raise InputError(

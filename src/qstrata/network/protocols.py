@@ -5,14 +5,15 @@ from typing import Any
 
 from qstrata.core.errors import InputError
 from qstrata.network.plugins import find_plugin, plugin_names
+from qstrata.physics.protocols.base import KeyProtocol
 from qstrata.physics.protocols.bbm92 import BBM92
+from qstrata.physics.protocols.cv import CV_QKD
 from qstrata.physics.protocols.decoy import DECOY_BB84
-from qstrata.physics.protocols.model import LinkProtocol
 
 GROUP = "qstrata.protocols"
-"""Entry points of this group are key protocols too: each names a `LinkProtocol`."""
+"""Entry points of this group are key protocols too: each names a `LinkProtocol` or a `QuadratureProtocol`."""
 
-BUILT_IN: tuple[LinkProtocol[Any], ...] = (DECOY_BB84, BBM92)
+BUILT_IN: tuple[KeyProtocol[Any], ...] = (DECOY_BB84, BBM92, CV_QKD)
 BUILT_IN_NAMES = tuple(protocol.name for protocol in BUILT_IN)
 
 
@@ -21,12 +22,12 @@ def protocol_names() -> tuple[str, ...]:
     return plugin_names(GROUP, BUILT_IN_NAMES)
 
 
-def find_protocol(name: str) -> LinkProtocol[Any]:
+def find_protocol(name: str) -> KeyProtocol[Any]:
     """Return the key protocol of a name. InputError for one that no package offers names those there are."""
     for protocol in BUILT_IN:
         if protocol.name == name:
             return protocol
-    found: LinkProtocol[Any] | None = find_plugin(GROUP, name)
+    found: KeyProtocol[Any] | None = find_plugin(GROUP, name)
     if found is None:
         raise InputError(f"no protocol of key links is called {name!r}: choose {', '.join(protocol_names())}")
     return found

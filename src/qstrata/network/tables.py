@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from qstrata.physics.parameters import PARAMETERS
 from qstrata.physics.profiles import PROFILES
-from qstrata.physics.protocols import bbm92
+from qstrata.physics.protocols import bbm92, cv
 from qstrata.planes.pair_policies import BUILT_IN_NAMES, RATE_ABOVE_FIDELITY
 
 MAX_SAES = 1000
@@ -24,11 +24,12 @@ def said(meaning: str, unit: str = "", meant: str = "", source: str = "", **boun
     return Meta(description=meaning, extra=extra or None, **bounds)
 
 
-_FIELDS = (*(known.fields for known in PROFILES), bbm92.PROFILE.fields)
+_FIELDS = (*(known.fields for known in PROFILES), bbm92.PROFILE.fields, cv.PROFILE.fields)
+_PARAMETERS = (*PARAMETERS, *bbm92.TABLE, *cv.TABLE)
 
 
 def _figure(name: str) -> Meta:
-    parameter = next(parameter for parameter in (*PARAMETERS, *bbm92.TABLE) if parameter.name == name)
+    parameter = next(parameter for parameter in _PARAMETERS if parameter.name == name)
     known = (field for fields in _FIELDS for field in fields)
     usual = next((f"usual: {field.value:g}, {field.source}" for field in known if field.name == name), "")
     at_least, at_most = parameter.minimum, parameter.maximum
@@ -99,7 +100,7 @@ PROTOCOL_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$"
 Protocol = Annotated[
     str,
     said(
-        "the protocol of the quantum link: `decoy-bb84`, `bbm92`, or that of another package",
+        "the protocol of the quantum link: `decoy-bb84`, `bbm92`, `cv-qkd`, or that of another package",
         pattern=PROTOCOL_PATTERN,
         meant="the name of a protocol, as `bbm92`",
     ),
@@ -109,7 +110,8 @@ ProfileName = Annotated[
     Meta(
         description="device profile: "
         f"{', '.join(f'`{known.name}`' for known in PROFILES)} for decoy-bb84, "
-        f"`{bbm92.PROFILE.name}` for bbm92; left out, the first one of the protocol"
+        f"`{bbm92.PROFILE.name}` for bbm92, `{cv.PROFILE.name}` for cv-qkd; "
+        "left out, the first one of the protocol"
     ),
 ]
 BlockSeconds = Annotated[
@@ -249,6 +251,13 @@ class DeviceFigures(Table, frozen=True, kw_only=True):
     y0_a: Annotated[float, _figure("y0_a")] | None = None
     y0_b: Annotated[float, _figure("y0_b")] | None = None
     z_probability: Annotated[float, _figure("z_probability")] | None = None
+    modulation_variance: Annotated[float, _figure("modulation_variance")] | None = None
+    excess_noise: Annotated[float, _figure("excess_noise")] | None = None
+    electronic_noise: Annotated[float, _figure("electronic_noise")] | None = None
+    quadratures: Annotated[float, _figure("quadratures")] | None = None
+    trusted_receiver: Annotated[float, _figure("trusted_receiver")] | None = None
+    reconciliation_efficiency: Annotated[float, _figure("reconciliation_efficiency")] | None = None
+    test_share: Annotated[float, _figure("test_share")] | None = None
     error_correction_efficiency: Annotated[float, _figure("error_correction_efficiency")] | None = None
     eps_sec: Annotated[float, _figure("eps_sec")] | None = None
     eps_cor: Annotated[float, _figure("eps_cor")] | None = None

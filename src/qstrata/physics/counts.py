@@ -37,7 +37,7 @@ Triple: TypeAlias = tuple[int, int, int]
 FloatTriple: TypeAlias = tuple[float, float, float]
 
 
-class Counts(msgspec.Struct, frozen=True):
+class Counts(msgspec.Struct, frozen=True, tag=True):
     """Hold what both ends counted over some pulses.
 
     `sent[intensity]` pulses emitted, `n[basis][intensity]` clicks in equal bases,

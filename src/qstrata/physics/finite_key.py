@@ -20,27 +20,11 @@ from qstrata.physics import one_decoy
 from qstrata.physics.counts import Counts, ExpectedCounts, expected_counts
 from qstrata.physics.decoy_bb84 import binary_entropy
 from qstrata.physics.decoy_bounds import deviated, emission_probability, sampling_gap
+from qstrata.physics.key_estimates import PhotonEstimate
 from qstrata.physics.parameters import LinkParameters
 
 FAILURE_TERMS = 21
 """Into how many equal parts the paper splits eps_sec with two decoys."""
-
-
-class KeyEstimate(msgspec.Struct, frozen=True):
-    """Hold what a block of counts proves.
-
-    `s_z0_lower`, `s_z1_lower`: at least so many bits of the raw key came from pulses without and with
-    one photon; `phase_error_upper`: at most this phase error rate of the latter (0 to 1/2);
-    `leakage_bits` told in error correction; `length_bits` of secret key; `qber` of the raw key,
-    None where it is empty.
-    """
-
-    s_z0_lower: float
-    s_z1_lower: float
-    phase_error_upper: float
-    leakage_bits: int
-    length_bits: int
-    qber: float | None
 
 
 class _Bounds(msgspec.Struct, frozen=True):
@@ -54,7 +38,7 @@ class _Bounds(msgspec.Struct, frozen=True):
         return self.vacuum + self.single * (1.0 - binary_entropy(self.phase_error)) - self.leakage
 
 
-def key_length_bits(counts: Counts | ExpectedCounts, parameters: LinkParameters) -> KeyEstimate:
+def key_length_bits(counts: Counts | ExpectedCounts, parameters: LinkParameters) -> PhotonEstimate:
     """Return the length of the secret key that the counts of one block prove, and what it rests on.
 
     Only intensities, their probabilities, error-correction efficiency, eps_sec and eps_cor are read
@@ -67,7 +51,7 @@ def key_length_bits(counts: Counts | ExpectedCounts, parameters: LinkParameters)
     security_bits = 6.0 * math.log2(_terms(parameters) / parameters.eps_sec)
     security_bits += math.log2(2.0 / parameters.eps_cor)
     length_bits = math.floor(bounds.secret_bits - (leakage_bits - bounds.leakage) - security_bits)
-    return KeyEstimate(
+    return PhotonEstimate(
         s_z0_lower=bounds.vacuum,
         s_z1_lower=bounds.single,
         phase_error_upper=bounds.phase_error,

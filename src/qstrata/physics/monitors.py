@@ -14,7 +14,7 @@ import msgspec
 
 from qstrata.physics.attacks import unattacked
 from qstrata.physics.counts import Counts, ExpectedCounts
-from qstrata.physics.parameters import KeyLinkParameters
+from qstrata.physics.parameters import ClickLinkParameters
 
 FALSE_ALARM = 1e-9
 """How often one instrument may raise a false alarm on one block; a link has 43,200 blocks of 60 s a month."""
@@ -67,7 +67,7 @@ class Instruments:
     click rate tells of: light that is lost changes error rates, and is no attack by itself.
     """
 
-    def __init__(self, commissioned: KeyLinkParameters) -> None:
+    def __init__(self, commissioned: ClickLinkParameters) -> None:
         self.link = unattacked(commissioned)
         self._shares = _shares_of(self.link)
 
@@ -96,7 +96,7 @@ class Instruments:
         observed = hits / trials if trials else 0.0
         return Reading(name, trials, observed, share, trials * divergence(observed, share))
 
-    def _at_the_loss_of(self, rate: float) -> KeyLinkParameters:
+    def _at_the_loss_of(self, rate: float) -> ClickLinkParameters:
         """Return the link at the loss at which it clicks so often: by halving; no light for the rarest."""
         low, high = -60.0, 200.0
         if rate <= _rate_of(msgspec.structs.replace(self.link, loss_db=math.inf)):
@@ -110,21 +110,21 @@ class Instruments:
         return msgspec.structs.replace(self.link, loss_db=(low + high) / 2.0)
 
 
-def readings(counts: Counts, commissioned: KeyLinkParameters) -> tuple[Reading, ...]:
+def readings(counts: Counts, commissioned: ClickLinkParameters) -> tuple[Reading, ...]:
     """Return what every instrument says of one block, as `Instruments` does."""
     return Instruments(commissioned).readings(counts)
 
 
 def findings(
-    counts: Counts, commissioned: KeyLinkParameters, false_alarm: float = FALSE_ALARM
+    counts: Counts, commissioned: ClickLinkParameters, false_alarm: float = FALSE_ALARM
 ) -> tuple[Reading, ...]:
     """Return the findings of one block, as `Instruments` does."""
     return Instruments(commissioned).findings(counts, false_alarm)
 
 
 def power(
-    commissioned: KeyLinkParameters,
-    attacked: KeyLinkParameters,
+    commissioned: ClickLinkParameters,
+    attacked: ClickLinkParameters,
     pulses: float,
     false_alarm: float = FALSE_ALARM,
 ) -> dict[str, float]:
@@ -163,12 +163,12 @@ def _trials(counts: Counts | ExpectedCounts) -> Iterator[tuple[str, float, float
     yield INCOMING_LIGHT, sum(counts.sent), counts.watch_clicks
 
 
-def _shares_of(link: KeyLinkParameters) -> tuple[float, ...]:
+def _shares_of(link: ClickLinkParameters) -> tuple[float, ...]:
     expected = link.protocol.expected_counts(link, 1.0)
     return tuple(hits / trials if trials else 0.0 for _, trials, hits in _trials(expected))
 
 
-def _rate_of(link: KeyLinkParameters) -> float:
+def _rate_of(link: ClickLinkParameters) -> float:
     return float(link.protocol.outcome_probabilities(link)[:, :-1].sum())
 
 

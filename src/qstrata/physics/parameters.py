@@ -10,6 +10,7 @@ from qstrata.core.errors import InputError, InternalError
 from qstrata.physics.fibre import transmittance
 
 if TYPE_CHECKING:
+    from qstrata.physics.protocols.base import KeyProtocol
     from qstrata.physics.protocols.model import LinkProtocol
 
 PROBABILITY_TOLERANCE = 1e-9
@@ -23,24 +24,34 @@ class KeyLinkParameters(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     pulse_rate_hz: float
-    error_correction_efficiency: float
     eps_sec: float
     eps_cor: float
     loss_db: float
     raman_rate_hz: float = 0.0
 
     @property
-    def protocol(self) -> "LinkProtocol[Any]":
+    def protocol(self) -> "KeyProtocol[Any]":
         """Return the protocol that these are parameters of."""
         raise NotImplementedError
 
     @property
     def seen_share(self) -> float:
-        """Return the probability that a photon behind the fibre clicks (0 to 1)."""
+        """Return the probability that a photon behind the fibre is detected (0 to 1)."""
         raise NotImplementedError
 
 
-class LinkParameters(KeyLinkParameters, frozen=True, kw_only=True):
+class ClickLinkParameters(KeyLinkParameters, frozen=True, kw_only=True):
+    """Describe what links have whose detectors click."""
+
+    error_correction_efficiency: float
+
+    @property
+    def protocol(self) -> "LinkProtocol[Any]":
+        """Return the protocol that these are parameters of."""
+        raise NotImplementedError
+
+
+class LinkParameters(ClickLinkParameters, frozen=True, kw_only=True):
     """Describe a link of decoy-state BB84: source, receiver. Units and ranges stand in `PARAMETERS`."""
 
     signal_intensity: float
@@ -192,6 +203,13 @@ def check_ranges(parameters: KeyLinkParameters, table: Iterable[Parameter]) -> N
 def _usual(parameters: KeyLinkParameters, name: str) -> str:
     fields = parameters.protocol.profile().fields
     return next((f"; usual: {field.value:g} ({field.source})" for field in fields if field.name == name), "")
+
+
+def clicking(parameters: KeyLinkParameters) -> ClickLinkParameters:
+    """Return the parameters of a link that must be one of clicks; InternalError for another."""
+    if not isinstance(parameters, ClickLinkParameters):
+        raise InternalError(f"a link of {parameters.protocol.name} is taken for one of clicks")
+    return parameters
 
 
 def decoy(parameters: KeyLinkParameters) -> LinkParameters:

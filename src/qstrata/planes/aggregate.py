@@ -7,6 +7,7 @@ import msgspec
 from qstrata.core.time import to_seconds
 from qstrata.fabric.messages.reports import Alarm
 from qstrata.physics.counts import Counts
+from qstrata.physics.tallies import Tally
 
 BLOCKS_KEPT = 8
 """Blocks over which a key rate slides; chosen by qstrata."""
@@ -49,8 +50,10 @@ class KeyRate(msgspec.Struct, frozen=True, gc=False):
         return sum(block.length_bits for block in self.recent) / to_seconds(duration_ps)
 
 
-def key_basis_qber(counts: Counts) -> float | None:
-    """Return the error rate in the key basis, None without a detection there."""
+def key_basis_qber(counts: Tally) -> float | None:
+    """Return the error rate in the key basis, None without a detection there, or without such a basis."""
+    if not isinstance(counts, Counts):
+        return None
     detected = sum(counts.n[0])
     return sum(counts.m[0]) / detected if detected else None
 

@@ -29,9 +29,9 @@ from qstrata.fabric.messages.device import (
     Started,
     Tick,
 )
-from qstrata.physics.counts import add, zero
 from qstrata.physics.parameters import LinkParameters
 from qstrata.physics.profiles import profile
+from qstrata.physics.tallies import add, raw_bits
 from qstrata.twin.contract import EngineFactory, LinkTask, Part
 from qstrata.twin.faults import LOSS, FaultBook
 from qstrata.twin.key_link import Binder, KeyLink
@@ -81,6 +81,7 @@ SUITE_LINK = LinkPlan(
     block_ps=BLOCK_PS,
     block_key_bits=KEY_BITS,
 )
+_NOTHING = SUITE_LINK.parameters.protocol.nothing
 ALICE, BOB = SUITE_LINK.transmitter.agent, SUITE_LINK.receiver.agent
 
 
@@ -201,7 +202,7 @@ def _closed(bench: _Bench, owner: Address = ALICE) -> list[BlockClosed]:
 
 
 def _length(block: BlockClosed) -> int:
-    return block.distilled_bits or sum(block.counts.n[0])
+    return block.distilled_bits or raw_bits(block.counts)
 
 
 def _read(bench: _Bench, owner: Address, number: int, length_bits: int) -> bytes | None:
@@ -227,7 +228,7 @@ def _check_blocks(make: Make) -> None:
     for block in closed:
         parts = [report.counts for report in bench.heard(BOB, CountsReport) if report.block == block.block]
         _require(
-            reduce(add, parts, zero()) == block.counts,
+            reduce(add, parts, _NOTHING) == block.counts,
             f"the reports of block {block.block} do not add up to it",
         )
         _require(_length(block) >= 64, f"block {block.block} of a good link has {_length(block)} bits")
@@ -308,7 +309,7 @@ def _check_sums(bench: _Bench) -> None:
     for block in _closed(bench):
         parts = [report.counts for report in bench.heard(BOB, CountsReport) if report.block == block.block]
         _require(
-            reduce(add, parts, zero()) == block.counts, "reports across a change do not add up to the block"
+            reduce(add, parts, _NOTHING) == block.counts, "reports across a change do not add up to the block"
         )
 
 

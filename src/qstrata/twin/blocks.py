@@ -5,7 +5,8 @@ import msgspec
 from qstrata.core.randomness import RandomSource
 from qstrata.core.secrets import KeyMaterial
 from qstrata.physics.click_records import Clicks
-from qstrata.physics.counts import Counts, Triple
+from qstrata.physics.counts import Triple
+from qstrata.physics.tallies import Tally, as_counts, raw_bits
 
 HELD_BLOCKS = 8
 """A link's devices hold at most so many closed blocks; one more, and the oldest is lost at both."""
@@ -17,15 +18,15 @@ class BlockHead(msgspec.Struct, frozen=True):
     """Hold what a device tells of a closed block; of a raw one its `clicks`, as both ends recorded them."""
 
     number: int
-    counts: Counts
+    counts: Tally
     provisioned_bits: int
     distilled_bits: int = 0
     clicks: Clicks | None = None
 
     @property
     def readable_bits(self) -> int:
-        """Return the most that can be read: what was provisioned or distilled, else the sifted Z bits."""
-        return self.provisioned_bits or self.distilled_bits or sum(self.counts.n[0])
+        """Return the most that can be read: what was provisioned or distilled, else the raw key."""
+        return self.provisioned_bits or self.distilled_bits or raw_bits(self.counts)
 
 
 class _Block:
@@ -74,7 +75,7 @@ class HeldBlocks:
 
     def sent(self, number: int) -> Triple:
         """Return how many pulses of each intensity a held block had."""
-        return self._blocks[number].head.counts.sent
+        return as_counts(self._blocks[number].head.counts).sent
 
     def read(self, end: int, number: int, length_bits: int) -> KeyMaterial | None:
         """Return the first bits of a block, the same at both ends and every time.

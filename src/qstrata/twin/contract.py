@@ -14,8 +14,8 @@ from qstrata.core.effects import Effects, Work, WorkDone
 from qstrata.core.randomness import RandomSource, stream
 from qstrata.fabric.messages.base import Message
 from qstrata.physics.click_records import Clicks
-from qstrata.physics.counts import Counts
 from qstrata.physics.parameters import KeyLinkParameters
+from qstrata.physics.tallies import Tally
 from qstrata.twin.faults import FaultBook
 
 
@@ -66,8 +66,8 @@ class Window(msgspec.Struct, frozen=True):
     """
 
     block: int
-    counts: Counts
-    total: Counts | None
+    counts: Tally
+    total: Tally | None
     distilled_bits: int = 0
     finding: str = ""
     clicks: Clicks | None = None

@@ -24,7 +24,6 @@ from qstrata.fabric.messages.device import (
     Started,
     Tick,
 )
-from qstrata.physics.counts import zero
 from qstrata.physics.fibre import propagation_delay_ps
 from qstrata.twin.blocks import BlockHead, HeldBlocks
 from qstrata.twin.contract import LinkEngine
@@ -97,6 +96,7 @@ class KeyLink:
         self.owners = tuple(end.agent for end in plan.ends)
         self.bearers = plan.bearers
         self._blocks = HeldBlocks()
+        self._nothing = plan.parameters.protocol.nothing
         self._devices = tuple(
             _Device(number, end.agent, ports[end.device]) for number, end in enumerate(plan.ends)
         )
@@ -111,7 +111,7 @@ class KeyLink:
         self._over = False
         self._faults: dict[str, str] = {}
         if plan.initial_key_bits:
-            self._blocks.put(BlockHead(0, zero(), plan.initial_key_bits), engine.bits(0))
+            self._blocks.put(BlockHead(0, self._nothing, plan.initial_key_bits), engine.bits(0))
 
     def instruct(self, message: Message, sender: Address, now: int) -> Effects:
         """Follow an instruction of the agent that owns one of the devices."""
@@ -237,7 +237,7 @@ class KeyLink:
         """Report that devices run whose engine counts by block alone, though nothing new is known."""
         if run != self._run:
             return ()
-        report = CountsReport(self.plan.name, self._open_block, zero())
+        report = CountsReport(self.plan.name, self._open_block, self._nothing)
         return [*self._report(report, now), *self._next_beat(now)]
 
     def _next_window(self) -> Timer | Job:

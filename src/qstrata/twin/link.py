@@ -10,16 +10,15 @@ import numpy as np
 
 from qstrata.core.errors import InternalError
 from qstrata.core.randomness import stream
-from qstrata.physics.counts import Counts, add, zero
 from qstrata.physics.parameters import KeyLinkParameters
+from qstrata.physics.tallies import Tally, add
 from qstrata.planes.beats import phase_ps
 from qstrata.twin.contract import Window
-from qstrata.twin.sampling import draw_counts, odds, pulses_before
+from qstrata.twin.sampling import pulses_before
+from qstrata.twin.tallying import sampler
 
 WINDOWS_AHEAD = 64
 """At most so many reports are drawn ahead, in one draw."""
-
-_NOTHING = zero()
 
 
 class LinkRun:
@@ -46,18 +45,19 @@ class LinkRun:
         self.running = False
         self.next_ps = 0
         self._rate_hz = parameters.pulse_rate_hz
-        self._odds = odds(parameters)
+        self._nothing = parameters.protocol.nothing
+        self._sample = sampler(parameters)
         self._seed = seed
         self._block_ps = block_ps
         self._period_ps = period_ps
         self._phase_ps = phase_ps(name, period_ps)
         self._mark_ps = 0
         self._offset_ps = 0
-        self._carry = _NOTHING
-        self._total = _NOTHING
+        self._carry = self._nothing
+        self._total = self._nothing
         self._revision = 0
         self._generator: np.random.Generator | None = None
-        self._windows: deque[tuple[int, Counts]] = deque()
+        self._windows: deque[tuple[int, Tally]] = deque()
 
     def begin(self, not_before_ps: int) -> None:
         """Run from the first report instant that is not earlier than `not_before_ps`."""
@@ -83,16 +83,16 @@ class LinkRun:
         """Let the link behave differently from this instant on."""
         if self.running:
             self._settle(now)
-        self._odds = odds(parameters)
+        self._sample = sampler(parameters)
 
     def advance(self) -> Window:
         """Close the window that ends at `next_ps` and open the next one."""
         if not self._windows:
             self._draw_ahead()
         step_ps, counts = self._windows.popleft()
-        if self._carry is not _NOTHING:
+        if self._carry is not self._nothing:
             counts = add(self._carry, counts)
-            self._carry = _NOTHING
+            self._carry = self._nothing
         self._total = add(self._total, counts)
         self._offset_ps += step_ps
         self._mark_ps = self.next_ps
@@ -101,14 +101,14 @@ class LinkRun:
             closed = Window(self.block, counts, self._total)
             self.block += 1
             self._offset_ps = self._revision = 0
-            self._total = _NOTHING
+            self._total = self._nothing
             self._generator = None
         self.next_ps = self._window_end(self._mark_ps, self._offset_ps)
         return closed
 
-    def draw(self, generator: np.random.Generator, pulses: Sequence[int]) -> list[Counts]:
+    def draw(self, generator: np.random.Generator, pulses: Sequence[int]) -> Sequence[Tally]:
         """Draw the counts of the next stretches of pulses, at most `ahead` of them."""
-        return draw_counts(generator, self._odds, pulses)
+        return self._sample(generator, pulses)
 
     def _window_end(self, start_ps: int, offset_ps: int) -> int:
         to_grid = self._period_ps - (start_ps - self._phase_ps) % self._period_ps

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_S
 from qstrata.physics.counts import Counts, counts_from_outcomes
-from qstrata.physics.parameters import KeyLinkParameters
+from qstrata.physics.parameters import KeyLinkParameters, clicking
 from qstrata.twin.faults import (
     BLINDING,
     CUT,
@@ -86,6 +86,7 @@ def pulses_before(pulse_rate_hz: float, running_ps: int) -> int:
 
 def odds(parameters: KeyLinkParameters) -> Odds:
     """Return what is drawn from for a link."""
+    parameters = clicking(parameters)
     protocol = parameters.protocol
     table = protocol.outcome_probabilities(parameters)
     clicks = float(table[:, :6].sum())

@@ -9,7 +9,8 @@ from typing import ClassVar
 from qstrata.core.address import End
 from qstrata.core.secrets import KeyMaterial
 from qstrata.fabric.messages.base import Message
-from qstrata.physics.counts import Counts, Triple
+from qstrata.physics.counts import Triple
+from qstrata.physics.tallies import Tally
 
 _RES = (End.FORWARDING_RES, End.CONNECTIVITY_RES, End.SERVICE_RES)
 
@@ -99,11 +100,11 @@ class CountsReport(_Result, frozen=True, gc=False):
     logged: ClassVar[tuple[str, ...]] = ("link", "block", "detections")
     link: str
     block: int
-    counts: Counts
+    counts: Tally
 
     @property
     def detections(self) -> int:
-        """Return all detections of the report."""
+        """Return all detections of the report; coherent detection measures every pulse."""
         return self.counts.detections
 
 
@@ -119,7 +120,7 @@ class BlockClosed(_Result, frozen=True, gc=False):
     logged: ClassVar[tuple[str, ...]] = ("link", "block", "provisioned_bits")
     link: str
     block: int
-    counts: Counts
+    counts: Tally
     provisioned_bits: int
     distilled_bits: int = 0
     raw: bool = False

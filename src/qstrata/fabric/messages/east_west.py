@@ -12,7 +12,8 @@ from qstrata.core.secrets import KeyMaterial
 from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.service_control import HopReply, Offer
 from qstrata.fabric.messages.transfer import TransferHeader
-from qstrata.physics.counts import Counts, Triple
+from qstrata.physics.counts import Triple
+from qstrata.physics.tallies import Tally
 from qstrata.store.records import Segment
 
 
@@ -31,7 +32,7 @@ class Distil(_Peer, frozen=True, gc=False):
     logged: ClassVar[tuple[str, ...]] = ("link", "block")
     link: str
     block: int
-    counts: Counts
+    counts: Tally
     answer: bool
 
 

@@ -7,6 +7,7 @@ import msgspec
 from qstrata.core.address import End
 from qstrata.fabric.messages.base import Message
 from qstrata.physics.counts import Counts
+from qstrata.physics.tallies import Tally
 
 
 class ProbeService(Message, frozen=True, gc=False):
@@ -79,7 +80,7 @@ class LinkSample(Message, frozen=True, gc=False):
     link: str
     at_ps: int
     block: int
-    counts: Counts
+    counts: Tally
 
 
 class Stages(msgspec.Struct, frozen=True, gc=False):

@@ -15,7 +15,7 @@ from qstrata.physics import bbm92
 from qstrata.physics.counts import Counts, ExpectedCounts
 from qstrata.physics.decoy_bb84 import binary_entropy, intercepted_error
 from qstrata.physics.fibre import transmittance
-from qstrata.physics.finite_key import KeyEstimate
+from qstrata.physics.key_estimates import PhotonEstimate
 from qstrata.physics.parameters import (
     EPS_COR,
     EPS_SEC,
@@ -23,7 +23,7 @@ from qstrata.physics.parameters import (
     INTERCEPT_RESEND,
     LOSS,
     RAMAN,
-    KeyLinkParameters,
+    ClickLinkParameters,
     Parameter,
     check_ranges,
 )
@@ -56,7 +56,7 @@ _MA = "X. Ma, C.-H. F. Fung, H.-K. Lo, Phys. Rev. A 76, 012307 (2007), table I"
 _OURS = "chosen by qstrata"
 
 
-class PairSourceParameters(KeyLinkParameters, frozen=True, kw_only=True):
+class PairSourceParameters(ClickLinkParameters, frozen=True, kw_only=True):
     """Describe a link of BBM92: source, both receivers. Units and ranges stand in `TABLE`."""
 
     pairs_per_pulse: float
@@ -139,14 +139,14 @@ def outcome_probabilities(parameters: PairSourceParameters) -> "NDArray[np.float
     return np.array([row])
 
 
-def key_length(counts: Counts | ExpectedCounts, parameters: KeyLinkParameters) -> KeyEstimate:
+def key_length(counts: Counts | ExpectedCounts, parameters: ClickLinkParameters) -> PhotonEstimate:
     """Return the secret key that one block of qubits or coincidences proves (Tomamichel et al. 2012)."""
     key_bits, test_bits = sum(counts.n[0]), sum(counts.n[1])
     test_error = sum(counts.m[1]) / test_bits if test_bits else 0.5
     qber = sum(counts.m[0]) / key_bits if key_bits else None
     efficiency = parameters.error_correction_efficiency
     leakage_bits = math.ceil(efficiency * key_bits * binary_entropy(min(0.5, qber or 0.0)))
-    return KeyEstimate(
+    return PhotonEstimate(
         s_z0_lower=0.0,
         s_z1_lower=key_bits,
         phase_error_upper=bbm92.phase_error_upper(key_bits, test_bits, test_error, parameters.eps_sec),

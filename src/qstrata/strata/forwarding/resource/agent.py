@@ -39,8 +39,8 @@ from qstrata.fabric.messages.forwarding_control import (
 from qstrata.fabric.messages.samples import BlockSample, LinkFault, LinkSample, ProbeForwarding
 from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
-from qstrata.physics.counts import Counts
 from qstrata.physics.parameters import decoy
+from qstrata.physics.tallies import Tally, as_counts
 from qstrata.strata.forwarding.resource.distillation import TAG_KEYS_KEPT, tag_keys_of
 from qstrata.strata.forwarding.resource.distiller import TOLD_BY_PEER, Distiller, Outcome
 from qstrata.strata.forwarding.resource.open_block import OpenBlock, qber_of
@@ -50,6 +50,8 @@ PROVISIONED = 0
 OTHER_HALF = -1
 """A provisioned block goes into the pools in two halves of these numbers, so that each end owns one."""
 ANSWERED_BLOCKS_KEPT = 16
+BLOCK_KEY_MAX_BITS = 8_000_000
+"""A block gives so much key at most, a quarter of a pool: both ends own blocks in a pool that is full."""
 
 
 class AgentFigures(msgspec.Struct, frozen=True):
@@ -91,7 +93,7 @@ class AgentElement(Element):
         self._started = ""
         self._run = ""
         self._open: dict[int, OpenBlock] = {}
-        self._answers: dict[int, Counts] = {}
+        self._answers: dict[int, Tally] = {}
         self._telemetry: Address | None = None
         self._light = True
         self._silent = False
@@ -241,7 +243,7 @@ class AgentElement(Element):
             if active is None:
                 return []
             return self._distiller.begin(
-                message.block, active.transmitter, decoy(active.parameters), message.counts, now
+                message.block, active.transmitter, decoy(active.parameters), as_counts(message.counts), now
             )
         block = OpenBlock(message.counts, message.provisioned_bits, now)
         if message.raw:
@@ -293,12 +295,12 @@ class AgentElement(Element):
         fault = LinkFault(self.address.site, self._link, now, self._channel, False, "the peer is heard again")
         return [self._status(), *self._to_telemetry(fault)]
 
-    def _estimate(self, number: int, block: OpenBlock, peer: Counts, now: int) -> Effects:
+    def _estimate(self, number: int, block: OpenBlock, peer: Tally, now: int) -> Effects:
         if self._active is None:
             return []
         link = self._active.parameters
         estimate = link.protocol.key_length(block.counts, link)
-        length = estimate.length_bits // 8 * 8 if peer == block.counts else 0
+        length = min(estimate.length_bits, BLOCK_KEY_MAX_BITS) // 8 * 8 if peer == block.counts else 0
         block.leakage = int(estimate.leakage_bits)
         block.estimate_qber = estimate.qber or 0.0
         self._answer_later(number, block.counts)
@@ -308,7 +310,7 @@ class AgentElement(Element):
         block.length = length
         return [Send(self._device, self._read_instruction(number, block))]
 
-    def _answer_later(self, number: int, counts: Counts) -> None:
+    def _answer_later(self, number: int, counts: Tally) -> None:
         self._answers[number] = counts
         if len(self._answers) > ANSWERED_BLOCKS_KEPT:
             del self._answers[next(iter(self._answers))]

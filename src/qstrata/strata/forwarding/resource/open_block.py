@@ -4,6 +4,7 @@ from qstrata.core.secrets import KeyMaterial
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.samples import BlockSample, Stages
 from qstrata.physics.counts import Counts
+from qstrata.physics.tallies import Tally, as_counts
 
 
 class OpenBlock:
@@ -22,7 +23,7 @@ class OpenBlock:
         "tag_keys",
     )
 
-    def __init__(self, counts: Counts, provisioned_bits: int, now: int) -> None:
+    def __init__(self, counts: Tally, provisioned_bits: int, now: int) -> None:
         self.counts = counts
         self.provisioned = provisioned_bits > 0
         self.length = provisioned_bits
@@ -63,7 +64,7 @@ class OpenBlock:
             qber=self.estimate_qber,
             provisioned=self.provisioned,
             stages=self.stages,
-            counts=self.counts if self.stages is not None else None,
+            counts=as_counts(self.counts) if self.stages is not None else None,
             finding=self.finding,
         )
 

@@ -16,24 +16,23 @@ from collections.abc import Sequence
 import msgspec
 
 from qstrata.fabric.messages.reports import Evidence, Suspicion
-from qstrata.physics.counts import Counts, add, zero
+from qstrata.physics.counts import Counts
+from qstrata.physics.instruments import LIGHT, instruments_of, is_compared, step_of_light
 from qstrata.physics.monitors import (
-    CLICK_RATE,
     DECOY_RATIO,
     QBER_X,
     QBER_Z,
     VACUUM_YIELD,
-    Instruments,
     Reading,
-    divergence,
 )
 from qstrata.physics.parameters import KeyLinkParameters
+from qstrata.physics.tallies import Tally, add
 
 STEP_DEVIANCE = 40.0
-"""Above this deviance from the samples before, the click rate has stepped: it takes nine standard errors."""
+"""Above this deviance from the samples before, the light has stepped: it takes nine standard errors."""
 
 LIGHT_SHARE = 0.05
-"""A click rate that differs by less from what was commissioned is no alarm."""
+"""A click rate or transmittance that differs by less from what was commissioned is no alarm."""
 
 PASSED_SHARE = 0.75
 """A block passes if at least so much of it was judged: a click rate that keeps stepping hides no attack."""
@@ -57,7 +56,7 @@ class LinkWatch:
         self.suspicion: Suspicion | None = before.suspicion if before is not None else None
         self.light: Reading | None = None
         self.commissioned = commissioned
-        self._instruments = Instruments(commissioned)
+        self._instruments = instruments_of(commissioned)
         self._passed: int = before._passed if before is not None else 0
         self._told: int = before._told if before is not None else 0
         self._quiet: dict[int, None] = {}
@@ -69,9 +68,9 @@ class LinkWatch:
         self._block = block
         self._pulses = self._judged = 0
         self._found = self._is_compared = False
-        self._stretch = zero()
+        self._stretch = self.commissioned.protocol.nothing
 
-    def count(self, block: int, counts: Counts, now: int) -> bool:
+    def count(self, block: int, counts: Tally, now: int) -> bool:
         """Take a sample in, and tell whether what it leads to suspect has changed."""
         before = (self.suspicion, self.light)
         if block != self._block:
@@ -83,8 +82,8 @@ class LinkWatch:
             self._judged += counts.pulses
             self._judge(now)
         else:
-            self._stretch = zero()
-        self._is_compared = self._is_compared or _is_compared(counts)
+            self._stretch = self.commissioned.protocol.nothing
+        self._is_compared = self._is_compared or is_compared(counts)
         return before != (self.suspicion, self.light)
 
     def compare(self, block: int, counts: Counts, errors: int | None, now: int) -> bool:
@@ -93,7 +92,7 @@ class LinkWatch:
         `errors` were corrected in its key, None where that is not known. Its click rates were judged before.
         """
         before = self.suspicion
-        if block <= self._told or not _is_compared(counts):
+        if block <= self._told or not is_compared(counts):
             return False
         self._told = block
         counts = msgspec.structs.replace(counts, m=((errors or 0, 0, 0), counts.m[1]))
@@ -109,17 +108,13 @@ class LinkWatch:
             self._note(self._sound, block)
         return before != self.suspicion
 
-    def _goes_on(self, counts: Counts) -> bool:
-        pulses = self._stretch.pulses
-        if not pulses or not counts.pulses:
-            return True
-        rate, before = counts.detections / counts.pulses, self._stretch.detections / pulses
-        return counts.pulses * divergence(rate, before) < STEP_DEVIANCE
+    def _goes_on(self, counts: Tally) -> bool:
+        return step_of_light(self._stretch, counts) < STEP_DEVIANCE
 
     def _judge(self, now: int) -> None:
         found = self._instruments.findings(self._stretch)
-        light = next((reading for reading in found if reading.instrument == CLICK_RATE), None)
-        attack = [reading for reading in found if reading.instrument != CLICK_RATE]
+        light = next((reading for reading in found if reading.instrument in LIGHT), None)
+        attack = [reading for reading in found if reading.instrument not in LIGHT]
         self.light = light if light and _differs(light) else None
         if attack:
             self._found = True
@@ -161,10 +156,6 @@ class LinkWatch:
             self.suspicion = None
 
 
-def _is_compared(counts: Counts) -> bool:
-    return any(map(any, counts.n))
-
-
 def _differs(reading: Reading) -> bool:
     return abs(reading.observed - reading.expected) > LIGHT_SHARE * reading.expected
 
@@ -191,7 +182,7 @@ def evidence_in_words(where: str, evidence: Sequence[Evidence]) -> str:
 
 
 def light_in_words(reading: Reading) -> str:
-    """Return what is said of a click rate that is not as commissioned."""
+    """Return what is said of light that is not as commissioned."""
     change = 100.0 * (reading.observed / reading.expected - 1.0)
     what = "light is lost or taken" if change < 0 else "there is light that was not commissioned"
-    return f"click rate {change:+.0f} %: {what}"
+    return f"{reading.instrument} {change:+.0f} %: {what}"
