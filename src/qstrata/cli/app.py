@@ -54,6 +54,7 @@ app.command("qstrata.cli.doctor:doctor", name="doctor", usage=usage("doctor", "S
 app.command("qstrata.cli.completion:completion", name="completion")
 app.command("qstrata.cli.engine:engine", name="engine")
 app.command("qstrata.cli.rate:rate", name="rate")
+app.command("qstrata.cli.routes:routes", name="routes")
 app.command("qstrata.cli.scenario:scenario", name="scenario")
 
 

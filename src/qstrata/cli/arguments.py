@@ -27,7 +27,9 @@ def seconds(kind: Any, tokens: Sequence[Any]) -> int:
     return wanted
 
 
-Source = Annotated[str, Parameter(help="A network file, or the name of a shipped network: madrid, ring.")]
+Source = Annotated[
+    str, Parameter(help="A network file, or the name of a shipped network: madrid, randstad, ring.")
+]
 Name = Annotated[
     str | None, Parameter(help="Name of the network; may be left out when only one is up, else madrid.")
 ]

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 import msgspec
 
+from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_S, to_seconds
 from qstrata.network.description import Description, Node
 from qstrata.network.document import Problem, View
@@ -14,6 +15,7 @@ from qstrata.physics.bell import BellState
 from qstrata.physics.density import bell_diagonal
 from qstrata.physics.memories import rates_per_ps
 from qstrata.physics.pair_link import cycle_ps, herald_ps, heralded_state, heralding
+from qstrata.planes.pair_promises import broken_promise
 from qstrata.planes.pair_routes import (
     NoRoute,
     PairLinkView,
@@ -56,7 +58,13 @@ def plan_circuits(
     }
     network = network_of(description, without, [row for row in fixed.values() if isinstance(row, PairRoute)])
     requests = [request_of(circuit) for circuit in description.circuits if not circuit.path]
-    planned = {row.circuit: row for row in policy.plan(requests, network)} if requests else {}
+    chosen = tuple(policy.plan(requests, network)) if requests else ()
+    if broken := broken_promise(requests, network, chosen):
+        raise InputError(
+            f"the routing policy {policy.name} breaks a promise: {broken}; take another policy, and have this "
+            "one checked by `qstrata.testing.check_routing_policy`"
+        )
+    planned: dict[str, Planned] = {row.circuit: row for row in chosen}
     return tuple((fixed | planned)[circuit.name] for circuit in description.circuits)
 
 

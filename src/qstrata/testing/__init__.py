@@ -2,6 +2,14 @@
 
 from qstrata.testing.engine_suite import check_devices, check_engine
 from qstrata.testing.protocol_suite import check_protocol
+from qstrata.testing.routing_suite import check_routing_policy
 from qstrata.testing.store_suite import StoreFactory, check_store
 
-__all__ = ["StoreFactory", "check_devices", "check_engine", "check_protocol", "check_store"]
+__all__ = [
+    "StoreFactory",
+    "check_devices",
+    "check_engine",
+    "check_protocol",
+    "check_routing_policy",
+    "check_store",
+]

@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 
@@ -16,14 +17,14 @@ def linked(network) -> dict[str, set[str]]:
     return peers
 
 
-def test_madrid_and_the_ring_are_shipped():
-    assert shipped_names() == ("madrid", "ring")
+def test_madrid_the_randstad_and_the_ring_are_shipped():
+    assert shipped_names() == ("madrid", "randstad", "ring")
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one():
     with pytest.raises(InputError, match=r"`madird`; did you mean `madrid`\?"):
         load("madird")
-    with pytest.raises(InputError, match=r"there is `madrid`, `ring`"):
+    with pytest.raises(InputError, match=r"there is `madrid`, `randstad`, `ring`"):
         shipped_text("xyz")
 
 
@@ -94,6 +95,20 @@ def test_the_ring_declares_a_session_between_neighbours():
     (session,) = network.sessions
     a, b = (homes[name] for name in session.between)
     assert b in linked(network)[a]
+
+
+def test_the_randstad_has_surfnets_spans_with_the_detour_of_fibre():
+    network = load("randstad")
+    sites = {node.name: node.site for node in network.nodes}
+    for link in network.pair_links:
+        (east, north), (other_east, other_north) = (sites[end] for end in link.ends)
+        per_degree_km = 111.2
+        away = math.hypot(
+            (other_north - north) * per_degree_km,
+            (other_east - east) * per_degree_km * math.cos(math.radians(52.1)),
+        )
+        assert link.length_km == pytest.approx(1.65 * away, rel=0.03)
+        assert link.loss_db == pytest.approx(0.25 * link.length_km, abs=0.1)
 
 
 def test_every_shipped_link_distils_key_within_a_block():

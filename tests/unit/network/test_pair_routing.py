@@ -1,0 +1,142 @@
+"""Circuits that say only their ends: from the file to paths, and what a file keeps of them."""
+
+import msgspec
+import pytest
+
+from qstrata.core.errors import InputError
+from qstrata.network.difference import difference
+from qstrata.network.in_force import file_text
+from qstrata.network.loader import load, load_text
+from qstrata.network.pair_routing import network_of, plan_circuits
+from qstrata.network.plan import make_plan
+from qstrata.network.route_report import jain, policy_report
+from qstrata.network.routing_policies import find_policy, policy_names
+from qstrata.physics.pair_link import PairLinkParameters, heralding
+from qstrata.planes.pair_routes import NoRoute, RoutingPolicy
+
+TEXT = """
+name: square
+domain: square
+defaults: {link: {channels: default, protocol: barrett-kok}}
+kinds:
+  nodes:
+    station: {memories: {cells: 4, t1-s: 10, two-qubit-gate-us: 5, measure-us: 2}}
+nodes:
+  - {name: a, site: [0, 0], kind: station}
+  - {name: b, site: [1, 0], kind: station, trusted: false}
+  - {name: c, site: [1, 1], kind: station}
+  - {name: d, site: [0, 1], kind: station}
+links:
+  - {ends: [a, b], length-km: 10, loss-db: 2}
+  - {ends: [b, c], length-km: 10, loss-db: 2}
+  - {ends: [c, d], length-km: 20, loss-db: 4}
+  - {ends: [d, a], length-km: 20, loss-db: 4}
+saes: []
+policy: {pair-routing: shortest}
+circuits:
+  - {name: one, between: [a, c], pairs-per-s: 100}
+"""
+SECOND = "  - {name: two, between: [c, a]}\n"
+
+
+def paths(text):
+    return {circuit.name: circuit.path for circuit in load_text(text, "square.yaml").circuits}
+
+
+def test_the_policy_of_the_file_chooses_and_its_default_goes_for_rate():
+    assert paths(TEXT) == {"one": ("a", "b", "c")}
+    assert load_text(TEXT.replace("policy:", "#"), "square.yaml").policy.pair_routing == "rate-above-fidelity"
+
+
+def test_a_second_circuit_goes_round_and_a_fixed_path_comes_first():
+    assert paths(TEXT + SECOND) == {"one": ("a", "b", "c"), "two": ("c", "d", "a")}
+    fixed = "  - {name: two, path: [c, b, a]}\n"
+    assert paths(TEXT + fixed) == {"one": ("a", "d", "c"), "two": ("c", "b", "a")}
+
+
+def test_an_untrusted_node_swaps_for_it_sees_no_secret():
+    assert not load_text(TEXT, "square.yaml").nodes[1].trusted
+    assert "b" in paths(TEXT)["one"]
+
+
+def test_what_runs_is_kept_with_its_path_and_nothing_is_to_do_when_it_is_read_again():
+    chosen = load_text(TEXT + SECOND, "square.yaml")
+    again = load_text(file_text(chosen), "network.yaml")
+    assert again == chosen
+    assert difference(chosen, load_text(TEXT + SECOND, "square.yaml")).steps == ()
+
+
+def test_a_link_that_is_gone_moves_the_circuit_by_a_plan_that_says_so():
+    before = load_text(TEXT, "square.yaml")
+    after = load_text(TEXT.replace("  - {ends: [a, b], length-km: 10, loss-db: 2}\n", ""), "square.yaml")
+    assert after.circuits[0].path == ("a", "d", "c")
+    steps = {(step.action, step.kind, step.object) for step in difference(before, after).steps}
+    assert {("remove", "link", "a-b"), ("change", "circuit", "one")} <= steps
+
+
+def test_another_policy_is_a_step_of_the_plan():
+    before = load_text(TEXT, "square.yaml")
+    after = load_text(TEXT.replace("shortest", "fewest-hops"), "square.yaml")
+    (step,) = difference(before, after).steps
+    assert (step.kind, step.changes[0].key) == ("policy", "pair-routing")
+
+
+def test_stations_stand_on_the_path_that_was_chosen():
+    plan = make_plan(load_text(TEXT, "square.yaml"))
+    assert [site.site for site in plan.sites if site.stations] == ["a", "b", "c"]
+
+
+def test_policies_see_links_and_nodes_as_physics_has_them():
+    network = network_of(load_text(TEXT, "square.yaml"))
+    link, node = network.links[2], network.nodes[0]
+    given = PairLinkParameters(length_km=20, loss_db=4)
+    assert (link.link, link.length_km, link.loss_db) == ("c-d", 20, 4)
+    # Light takes 9.79e-5 s to the midpoint and back, at group index 1.468.
+    assert link.rate_per_s == pytest.approx(heralding(given).probability / 9.79e-5, rel=0.001)
+    assert link.fidelity == pytest.approx(0.98)
+    assert (node.cells, node.swap_s) == (4, pytest.approx(7e-6))
+    assert (node.xy_per_s, node.z_per_s) == (pytest.approx(1 / 20), pytest.approx(1 / 10))
+
+
+def test_a_fixed_path_over_a_link_left_out_is_refused_by_name():
+    fixed = load_text(TEXT.replace("between: [a, c]", "path: [a, b, c]"), "square.yaml")
+    (row,) = plan_circuits(fixed, find_policy("shortest"), without=["b-c"])
+    assert isinstance(row, NoRoute)
+    assert "link b-c" in row.reason
+
+
+def test_a_policy_that_breaks_its_promise_is_not_followed():
+    lying = RoutingPolicy("lying", "says nothing", lambda requests, network: [])
+    with pytest.raises(InputError, match="the routing policy lying breaks a promise"):
+        plan_circuits(load_text(TEXT, "square.yaml", unrouted=True), lying)
+
+
+def test_a_policy_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(InputError, match="choose fewest-hops, shortest"):
+        find_policy("random")
+
+
+def test_a_report_has_totals_and_what_was_refused():
+    unrouted = load_text(TEXT + SECOND + SECOND.replace("two", "three"), "square.yaml", unrouted=True)
+    report = policy_report(unrouted, "fewest-hops")
+    assert (report.served, len(report.circuits)) == (2, 3)
+    assert "serves circuit" in report.circuits[2].refused
+    assert report.pairs_per_s == pytest.approx(sum(row.pairs_per_s for row in report.circuits))
+    assert report.worst_fidelity == min(row.fidelity for row in report.circuits if row.fidelity)
+
+
+def test_fairness_is_jains_index():
+    assert jain([5.0, 5.0, 5.0]) == pytest.approx(1.0)
+    assert jain([7.0, 0.0, 0.0, 0.0]) == pytest.approx(0.25)
+    assert jain([1.0, 3.0]) == pytest.approx(16 / 20)
+    assert jain([0.0]) == 0.0
+
+
+def test_the_shipped_network_is_planned_alike_whatever_stands_first_in_the_file():
+    randstad = load("randstad", unrouted=True)
+    turned = msgspec.structs.replace(
+        randstad, pair_links=randstad.pair_links[::-1], nodes=randstad.nodes[::-1]
+    )
+    for name in policy_names():
+        policy = find_policy(name)
+        assert plan_circuits(randstad, policy) == plan_circuits(turned, policy)
