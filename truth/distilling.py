@@ -89,7 +89,9 @@ def hashing(share: float) -> list[Row]:
         seed = draws.integers(0, 2, seed_bits(bits, output), dtype=np.uint8)
         from scipy.linalg import toeplitz
 
-        matrix = toeplitz(seed[bits - 1 :], seed[bits - 1 :: -1])
+        columns = bits - output
+        random = toeplitz(seed[columns - 1 :], seed[columns - 1 :: -1])
+        matrix = np.hstack((np.eye(output, dtype=np.int64), random))
         differ = int(np.count_nonzero((matrix @ key) % 2 != amplify(key, seed, output)))
         rows.append(
             Row(

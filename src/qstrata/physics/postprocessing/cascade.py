@@ -10,6 +10,7 @@ own bits. A question is the number pass (n + 1) + c. Two told cuts of a pass bou
 parities differ at both ends holds an odd number of errors, and is halved until one bit is left. A flipped
 bit turns the segments of all passes that hold it, so that those told before find more errors. Questions of
 one round go out together. Each answer is one bit told in public; that of the whole string is told once.
+Passes of two halves rarely find anything: of these only the parity of a half is made, the others on demand.
 """
 
 import math
@@ -21,14 +22,16 @@ from qstrata.core.errors import InputError
 from qstrata.core.randomness import stream
 
 PASSES = 14
-"""The string as it is, two shuffles, and turns of the last: from the fifth pass on, halves find pairs of
-errors that all others missed, each half of those left, at one bit a pass where there are none."""
+"""The string as it is, a shuffle, two turns of it, and splits of it: halves find pairs of errors that all
+others missed, each pass half of those left, at one bit a pass where there are none."""
 FRAME_BITS_MIN = 64
 FRAME_BITS_MAX = 1 << 17
 """A longer key is cut into frames: this bounds memory, and keeps the frame in the processor's caches."""
-_SHUFFLES = 3
+_FIRST_TURN, _FIRST_SPLIT = 2, 4
 _GROWTH = (1, 4, 32, 256)
 _QBER_MIN, _QBER_MAX = 1e-4, 0.25
+_WORD_BITS = 64
+_INDICES = np.arange(_WORD_BITS, dtype=np.int64)
 
 Bits = NDArray[np.uint8]
 Questions = NDArray[np.int64]
@@ -66,28 +69,31 @@ class _Orders:
 
         self.kernels = cascade_kernels
         generator = stream(seed, "cascade")
-        self.shuffles = np.empty((_SHUFFLES, bits), dtype=np.int32)
-        self.shuffles[:] = np.arange(bits, dtype=np.int32)
-        for order in self.shuffles[1:]:
-            self.kernels.shuffle(order, generator.integers(0, 1 << 32, bits, dtype=np.uint32))
-        self.turns = np.zeros((PASSES, 4), dtype=np.int64)
-        for number, turn in enumerate(self.turns):
-            factor, offset = 1, 0
-            if number >= _SHUFFLES:
-                offset = int(generator.integers(0, bits))
-                factor = int(generator.integers(1, bits))
-                while math.gcd(factor, bits) != 1:
-                    factor = factor % bits + 1
-            turn[:] = min(number, _SHUFFLES - 1), factor, pow(factor, -1, bits), offset
+        self.shuffle = np.arange(bits, dtype=np.int32)
+        draws = generator.integers(0, 1 << 64, -(-bits // 2), dtype=np.uint64).astype("<u8")
+        self.kernels.shuffle(self.shuffle, draws.view("<u4")[:bits])
+        self.table = np.zeros((PASSES, 5), dtype=np.int64)
+        self.table[1:, 0] = 1
+        self.table[:, 1:3] = 1
+        for turn in self.table[_FIRST_TURN:_FIRST_SPLIT]:
+            factor = int(generator.integers(1, bits))
+            while math.gcd(factor, bits) != 1:
+                factor = factor % bits + 1
+            turn[1:4] = factor, pow(factor, -1, bits), int(generator.integers(0, bits))
+        splits = generator.integers(0, 1 << (bits - 1).bit_length(), PASSES - _FIRST_SPLIT)
+        self.table[_FIRST_SPLIT:, 4] = splits | 1
 
-    def prefix_parities(self, bits: Bits, number: int) -> Bits:
-        """Return the parities of the first 0, 1, 2 ... bits in the order of a pass."""
-        shuffled, _, inverse, offset = (int(figure) for figure in self.turns[number])
-        parities = np.empty(len(bits) + 1, dtype=np.uint8)
-        self.kernels.prefix_parities(
-            bits, self.shuffles[shuffled], -offset * inverse % len(bits), inverse, parities
-        )
-        return parities
+    def half_parity(self, shuffled: Bits, number: int) -> int:
+        """Return the parity of the first half of the bits in the order of a pass that splits them."""
+        split, last = int(self.table[number, 4]), len(shuffled) - 1
+        words = np.packbits(shuffled, bitorder="little")
+        words = np.concatenate((words, np.zeros(-len(words) % 8, dtype=np.uint8))).view("<u8")
+        inside = np.packbits(np.bitwise_count(_INDICES & split) & 1 ^ 1, bitorder="little").view("<u8")
+        outside = np.bitwise_count(np.arange(len(words)) & split // _WORD_BITS) & 1
+        front = np.bitwise_xor.reduce(words & np.where(outside, ~inside, inside))
+        # The last of an odd number of bits has no neighbour, and always goes to the front.
+        alone = last % 2 == 0 and (last & split).bit_count() % 2
+        return int(np.bitwise_count(front)) % 2 ^ (int(shuffled[last]) if alone else 0)
 
 
 class ParityTeller:
@@ -100,23 +106,36 @@ class ParityTeller:
     def __init__(self, bits: Bits, seed: int) -> None:
         self._bits = bits
         self._orders = _Orders(len(bits), seed)
-        self._parities = np.zeros((PASSES, len(bits) + 1), dtype=np.uint8)
-        self._begun = 0
+        self._shuffled = np.take(bits, self._orders.shuffle)
+        self._parities = np.empty((PASSES, len(bits) + 1), dtype=np.uint8)
+        self._known = np.zeros(PASSES, dtype=np.uint8)
         self.told_bits = 0
 
     def answer(self, questions: Questions) -> Bits:
         """Return one parity (0 or 1) per question; InputError for one about no cut of no pass."""
+        answers = np.zeros(len(questions), dtype=np.uint8)
         if not len(questions):
-            return np.zeros(0, dtype=np.uint8)
-        last = int(questions.max())
-        if int(questions.min()) < 0 or last >= self._parities.size:
-            raise InputError("the peer's question names no pass or no cut of this frame: give up the block")
-        while self._begun <= last // (len(self._bits) + 1):
-            self._parities[self._begun] = self._orders.prefix_parities(self._bits, self._begun)
-            self._begun += 1
+            return answers
+        kernels = self._orders.kernels
+        while (number := kernels.answers_to(questions, self._parities, self._known, answers)) >= 0:
+            if number == PASSES:
+                raise InputError(
+                    "the peer's question names no pass or no cut of this frame: give up the block"
+                )
+            self._learn(number)
         self.told_bits += len(questions)
-        answers: Bits = self._parities.reshape(-1)[questions]
         return answers
+
+    def _learn(self, number: int) -> None:
+        """Make the parity of the first half of a pass, and all of them where that is not enough."""
+        if number >= _FIRST_SPLIT and not self._known[number]:
+            half = self._parities.shape[1] // 2
+            self._parities[number, half] = self._orders.half_parity(self._shuffled, number)
+            self._known[number] = 1
+            return
+        bits = self._shuffled if number else self._bits
+        self._orders.kernels.prefix_parities(bits, self._orders.table[number], self._parities[number])
+        self._known[number] = 2
 
 
 class ErrorFinder:
@@ -136,17 +155,22 @@ class ErrorFinder:
         self.hopeless = False
         self._raw = bits
         self._orders = _Orders(length, seed)
-        self._places = np.empty_like(self._orders.shuffles)
-        for places, order in zip(self._places, self._orders.shuffles, strict=True):
-            places[order] = np.arange(length, dtype=np.int32)
+        self._places = np.empty_like(self._orders.shuffle)
+        self._orders.kernels.invert(self._orders.shuffle, self._places)
+        self._shuffled = np.take(bits, self._orders.shuffle)
         self._sizes = np.array(block_sizes(length, qber), dtype=np.int64)
-        self._own = np.zeros((PASSES, length + 1), dtype=np.uint8)
+        # Of a pass whose parities are not `known` all, `own` holds the bits, shuffled, as it began.
+        self._own = np.empty((PASSES, length + 1), dtype=np.uint8)
+        self._known = np.zeros(PASSES, dtype=np.uint8)
         self._cuts = np.zeros((PASSES, length + 1), dtype=np.uint8)
         self._cuts[:, 0] = self._orders.kernels.TOLD
         self._queue = np.empty(3 * length + PASSES, dtype=np.int64)
-        self._waiting = 0
         self._begun = 0
-        self._questions = np.zeros(0, dtype=np.int64)
+        self._opening = True
+        self._waiting = 0
+        self._asked = np.zeros(0, dtype=np.int64)
+        self._own_ends = np.zeros(0, dtype=np.uint8)
+        self._questions = np.empty(length + PASSES, dtype=np.int64)
 
     @property
     def corrected_bits(self) -> int:
@@ -155,55 +179,68 @@ class ErrorFinder:
 
     def ask(self) -> Questions:
         """Return the next questions; none once `done` or `hopeless`."""
+        self._asked = self._questions[:0]
         if self.done or self.hopeless:
-            return np.zeros(0, dtype=np.int64)
-        self._waiting = self._orders.kernels.search(
+            return self._asked
+        found = self._orders.kernels.search(
             self.bits,
-            self._orders.shuffles,
+            self._shuffled,
+            self._orders.shuffle,
             self._places,
-            self._orders.turns,
+            self._orders.table,
             self._cuts,
             self._sizes,
             self._queue,
             self._waiting,
             self._begun,
+            self._questions,
         )
-        if self._waiting < 0:
-            self.hopeless = True
-            return np.zeros(0, dtype=np.int64)
-        questions = np.empty(self._waiting, dtype=np.int64)
-        asked = self._orders.kernels.middles(self._cuts, self._sizes, self._queue, self._waiting, questions)
         self._waiting = 0
-        self._questions = questions[:asked]
-        if not asked:
-            self.done = self._begun == PASSES
-            self._questions = questions if self.done else self._begin_pass()
-        self.hopeless = self.asked_bits + len(self._questions) >= len(self.bits)
-        if self.hopeless:
-            self._questions = np.zeros(0, dtype=np.int64)
-        self.asked_bits += len(self._questions)
-        return self._questions
+        self._opening = found == 0
+        self.done = self._opening and self._begun == PASSES
+        if self.done:
+            return self._asked
+        asked = self._begin_pass() if self._opening else self._questions[: max(0, found)].copy()
+        self.hopeless = found < 0 or self.asked_bits + len(asked) >= len(self.bits)
+        if not self.hopeless:
+            self._asked = asked
+            self.asked_bits += len(asked)
+        return self._asked
 
     def take(self, answers: Bits) -> None:
         """Take the answers to the last questions, one parity each; InputError if there are more or fewer."""
-        if len(answers) != len(self._questions):
+        if len(answers) != len(self._asked):
             raise InputError(
-                f"{len(answers)} parities came for {len(self._questions)} questions: give up the block"
+                f"{len(answers)} parities came for {len(self._asked)} questions: give up the block"
             )
-        self._waiting = self._orders.kernels.take_answers(
-            self._questions, answers, self._own, self._cuts, self._sizes, self._queue, self._waiting
-        )
+        kernels, number = self._orders.kernels, self._begun - 1
+        if self._opening:
+            self._waiting = kernels.open_blocks(
+                number, answers ^ self._own_ends, self._cuts[number], int(self._sizes[number]), self._queue
+            )
+            return
+        while (number := kernels.halve(answers, self._own, self._known, self._cuts, self._queue)) >= 0:
+            row = self._own[number]
+            kernels.prefix_parities(row[:-1].copy(), self._orders.table[number], row)
+            self._known[number] = 1
+        self._waiting = len(answers)
 
     def _begin_pass(self) -> Questions:
-        number, length = self._begun, len(self.bits)
+        number, length, orders = self._begun, len(self.bits), self._orders
         size = int(self._sizes[number])
         self._begun += 1
-        self._own[number] = self._orders.prefix_parities(self.bits, number)
         ends = np.arange(size, length, size, dtype=np.int64)
         if number:
-            self._cuts[number, length] = (
-                self._orders.kernels.TOLD
-            )  # the whole string: its parity was told in the first pass
+            # The whole string: its parity was told in the first pass.
+            self._cuts[number, length] = orders.kernels.TOLD
         else:
             ends = np.append(ends, length)
+        if number >= _FIRST_SPLIT:
+            self._own[number, :-1] = self._shuffled
+            self._own_ends = np.array([orders.half_parity(self._shuffled, number)], dtype=np.uint8)
+        else:
+            bits = self._shuffled if number else self.bits
+            orders.kernels.prefix_parities(bits, orders.table[number], self._own[number])
+            self._own_ends = self._own[number, ends]
+            self._known[number] = 1
         return number * (length + 1) + ends

@@ -1,15 +1,26 @@
-"""Kernels of Cascade: orders of bits, prefix parities, and the search for errors among parities told."""
+"""Kernels of Cascade: orders of bits, prefix parities, and the search for errors among parities told.
+
+The orders of all passes are one table `orders`, shape (passes, 5). A pass takes the bits as they are, or
+where SHUFFLED is 1 as the shuffle puts them, and then either turns them, by FACTOR, its INVERSE and OFFSET
+modulo the length, or, where SPLIT is not 0, puts those in front whose index has an even number of bits in
+common with it. SPLIT is odd: of two neighbours one goes to each half.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qstrata.physics.compiled import kernel
 
-TOLD, ODD, TURNED, QUEUED = 1, 2, 4, 8
-NOT_QUEUED = 255 - QUEUED
+SHUFFLED, FACTOR, INVERSE, OFFSET, SPLIT = 0, 1, 2, 3, 4
+TOLD, ODD, TURNED, QUEUED, HOLDS = 1, 2, 4, 8, 16
+_NOT_QUEUED, _NOT_HOLDS = 255 - QUEUED, 255 - HOLDS
 """What one byte says of a cut of a pass. TOLD: the other end told it. ODD: then, how the prefix parities
-of both ends differ. TURNED: parity of the flips made from the start of the segment that it halves up to
-it; where a block starts, of the flips in that block. QUEUED: the segment that starts here waits."""
+of both ends differed when the pass began. TURNED: parity of the flips made since from the start of the
+segment that it halves up to it. HOLDS: parity of the errors left in the told segment that starts here.
+QUEUED: that segment waits."""
+_PLACE_BITS = 18
+_PLACE = (1 << _PLACE_BITS) - 1
+"""A segment waits as pass, start and end in one number; frames have fewer places."""
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.int32]
@@ -27,124 +38,182 @@ def shuffle(order: Places, draws: NDArray[np.uint32]) -> None:
 
 
 @kernel
-def prefix_parities(bits: Bytes, order: Places, first: int, step: int, parities: Bytes) -> None:
-    """Write the parity of the first c bits into `parities[c]`, taking bit `order[(first + c step) mod n]`."""
-    length = len(bits)
-    at = first
-    parity = 0
-    for c in range(length):
-        parities[c] = parity
-        parity ^= int(bits[order[at]])
-        at += step
-        if at >= length:
-            at -= length
-    parities[length] = parity
+def invert(order: Places, places: Places) -> None:
+    """Write the place of every bit of an order."""
+    for place in range(len(order)):
+        places[order[place]] = place
 
 
 @kernel
-def segment(cuts: Bytes, size: int, length: int, place: int) -> tuple[int, int, int]:
-    """Return start and end of the smallest told segment around a place, and its parity of errors left."""
-    start = place // size * size
-    end = min(start + size, length)
-    before = (cuts[start] >> 1) & 1
-    odd = before ^ ((cuts[end] >> 1) & 1) ^ ((cuts[start] >> 2) & 1)
-    while end - start > 1:
+def parity(number: int) -> int:
+    """Return the parity of the bits of a number below 2^32."""
+    number ^= number >> 16
+    number ^= number >> 8
+    number ^= number >> 4
+    return (0x6996 >> (number & 15)) & 1
+
+
+@kernel
+def place_of(order: Numbers, index: int, length: int) -> int:
+    """Return the place in a pass of the bit that is at an index before it turns or splits."""
+    split = order[SPLIT]
+    if split == 0:
+        return int((order[FACTOR] * index + order[OFFSET]) % length)
+    if index + 1 < length or length & 1 == 0:
+        return int((index >> 1) + parity(index & split) * ((length + 1) >> 1))
+    return index >> 1
+
+
+@kernel
+def index_of(order: Numbers, place: int, length: int) -> int:
+    """Return the index, before it turns or splits, of the bit at a place of a pass."""
+    split = order[SPLIT]
+    if split == 0:
+        return int((place - order[OFFSET]) * order[INVERSE] % length)
+    half = (length + 1) >> 1
+    second = 1 if place >= half else 0
+    index = 2 * (place - second * half)
+    if index + 1 < length:
+        index += parity(index & split) ^ second
+    return index
+
+
+@kernel
+def prefix_parities(bits: Bytes, order: Numbers, parities: Bytes) -> None:
+    """Write the parity of the first c bits of a pass into `parities[c]`; `bits` are shuffled if it is."""
+    length = len(bits)
+    held = 0
+    if order[SPLIT] == 0:
+        step = order[INVERSE]
+        at = index_of(order, 0, length)
+        for c in range(length):
+            parities[c] = held
+            held ^= int(bits[at])
+            at += step
+            if at >= length:
+                at -= length
+    else:
+        for c in range(length):
+            parities[c] = held
+            held ^= int(bits[index_of(order, c, length)])
+    parities[length] = held
+
+
+@kernel
+def answers_to(questions: Numbers, parities: Bytes, known: Bytes, answers: Bytes) -> int:
+    """Look up the answers; return the first pass whose parities are not `known` yet, or -1.
+
+    `known` is 0 for no parity of a pass, 1 for that of its first half, 2 for all. Returns the number of
+    passes where a question is about none.
+    """
+    passes, width = parities.shape
+    half = width >> 1
+    for i in range(len(questions)):
+        which = questions[i] // width
+        cut = questions[i] - which * width
+        if not 0 <= which < passes:
+            return int(passes)
+        if known[which] == 0 or (known[which] == 1 and cut != half):
+            return int(which)
+        answers[i] = parities[which, cut]
+    return -1
+
+
+@kernel
+def open_blocks(number: int, differ: Bytes, cuts: Bytes, size: int, queue: Numbers) -> int:
+    """Enter how parities differ at the ends of the blocks of a new pass; return how many blocks wait.
+
+    `cuts` are those of the pass. In every pass but the first the end of the last block is known before.
+    """
+    length = len(cuts) - 1
+    for i in range(len(differ)):
+        cuts[min((i + 1) * size, length)] |= TOLD | (int(differ[i]) << 1)
+    waiting = 0
+    for start in range(0, length, size):
+        end = min(start + size, length)
+        if (cuts[start] ^ cuts[end]) & ODD:
+            cuts[start] |= HOLDS | QUEUED
+            queue[waiting] = (number << (2 * _PLACE_BITS)) | (start << _PLACE_BITS) | end
+            waiting += 1
+    return waiting
+
+
+@kernel
+def halve(answers: Bytes, own: Bytes, known: Bytes, cuts: Bytes, queue: Numbers) -> int:
+    """Enter the parities told of the middles of the segments that waited; of each, the odd half waits.
+
+    Returns -1, or, with nothing entered, the first pass whose `own` parities are not known yet.
+    """
+    for i in range(len(answers)):
+        if not known[queue[i] >> (2 * _PLACE_BITS)]:
+            return int(queue[i] >> (2 * _PLACE_BITS))
+    for i in range(len(answers)):
+        which = queue[i] >> (2 * _PLACE_BITS)
+        start, end = (queue[i] >> _PLACE_BITS) & _PLACE, queue[i] & _PLACE
         middle = (start + end) >> 1
-        cut = cuts[middle]
-        if not cut & TOLD:
-            break
-        at_cut = (cut >> 1) & 1
-        left = before ^ at_cut ^ ((cut >> 2) & 1)
-        if place < middle:
+        odd = int(answers[i] ^ own[which, middle])
+        turned = (int(cuts[which, middle]) >> 2) & 1
+        left = odd ^ turned ^ ((int(cuts[which, start]) >> 1) & 1)
+        cuts[which, middle] = TOLD | (odd << 1) | (turned << 2)
+        if left:
             end = middle
-            odd = left
         else:
+            cuts[which, start] &= _NOT_HOLDS
             start = middle
-            before = at_cut
-            odd ^= left
-    return start, end, odd
+        cuts[which, start] |= HOLDS | QUEUED
+        queue[i] = (which << (2 * _PLACE_BITS)) | (start << _PLACE_BITS) | end
+    return -1
 
 
 @kernel
 def note_flip(cuts: Bytes, size: int, length: int, place: int) -> int:
-    """Note a flip at a place of one pass; return the start of its smallest told segment if that is odd now.
+    """Note a flip at a place of one pass; return start and end of its told segment if that is to wait now.
 
     Returns -1 where it is even, or waits already.
     """
     start = place // size * size
     end = min(start + size, length)
-    cuts[start] ^= TURNED
-    before = (cuts[start] >> 1) & 1
-    odd = before ^ ((cuts[end] >> 1) & 1) ^ ((cuts[start] >> 2) & 1)
-    found = start
+    found, found_end = start, end
     told = True
     while end - start > 1:
         middle = (start + end) >> 1
+        told = told and (cuts[middle] & TOLD) != 0
         if place < middle:
             cuts[middle] ^= TURNED
-        cut = cuts[middle]
-        told = told and (cut & TOLD) != 0
-        if told:
-            at_cut = (cut >> 1) & 1
-            left = before ^ at_cut ^ ((cut >> 2) & 1)
-            if place < middle:
-                odd = left
-            else:
-                odd ^= left
-                before = at_cut
-                found = middle
-        if place < middle:
             end = middle
+            if told:
+                found_end = middle
         else:
             start = middle
-    if odd and not cuts[found] & QUEUED:
+            if told:
+                found = middle
+    cuts[found] ^= HOLDS
+    if cuts[found] & (HOLDS | QUEUED) == HOLDS:
         cuts[found] |= QUEUED
-        return found
+        return (found << _PLACE_BITS) | found_end
     return -1
-
-
-@kernel
-def take_answers(
-    questions: Numbers, answers: Bytes, own: Bytes, cuts: Bytes, sizes: Numbers, queue: Numbers, waiting: int
-) -> int:
-    """Enter told parities, and queue the segments on both sides of each; returns how many wait."""
-    width = cuts.shape[1]
-    length = width - 1
-    for i in range(len(questions)):
-        which = questions[i] // width
-        at = questions[i] % width
-        cuts[which, at] |= TOLD | (int(answers[i] ^ own[which, at]) << 1)
-    for i in range(len(questions)):
-        which = questions[i] // width
-        at = questions[i] % width
-        for place in (at - 1, at):
-            if place < length:
-                start, _, odd = segment(cuts[which], sizes[which], length, place)
-                if odd and not cuts[which, start] & QUEUED:
-                    cuts[which, start] |= QUEUED
-                    queue[waiting] = which * width + start
-                    waiting += 1
-    return waiting
 
 
 @kernel
 def search(
     bits: Bytes,
-    shuffles: Places,
+    shuffled: Bytes,
+    shuffle: Places,
     places: Places,
-    turns: Numbers,
+    orders: Numbers,
     cuts: Bytes,
     sizes: Numbers,
     queue: Numbers,
     waiting: int,
     begun: int,
+    questions: Numbers,
 ) -> int:
-    """Flip every bit that is found; what waits are then the odd segments of two bits or more.
+    """Flip every bit that is found, and write the middles of the odd segments that are left as questions.
 
-    `shuffles` and their inverses `places` have shape (shuffles, n); `turns[pass]` holds the shuffle of a
-    pass, its factor, the factor's inverse and its offset; `cuts` has shape (passes, n + 1). Passes that
-    have not `begun` see no flip. Returns how many segments wait, or -1 where told parities contradict each
-    other: honest ones turn no bit twice, others may turn bits for ever.
+    `bits` is the string, `shuffled` the same as the shuffle puts it; `places` is the inverse of the shuffle,
+    `cuts` has shape (passes, n + 1). Passes that have not `begun` see no flip. Returns how many segments
+    wait, in the order of their questions, or -1 where told parities contradict each other: honest ones
+    turn no bit twice, others may turn bits for ever.
     """
     width = cuts.shape[1]
     length = width - 1
@@ -152,14 +221,15 @@ def search(
     flips = 0
     i = 0
     while i < waiting:
-        which = queue[i] // width
-        start, end, odd = segment(cuts[which], sizes[which], length, queue[i] % width)
-        if odd and end - start > 1:
+        which = queue[i] >> (2 * _PLACE_BITS)
+        start, end = (queue[i] >> _PLACE_BITS) & _PLACE, queue[i] & _PLACE
+        if not cuts[which, start] & HOLDS:
+            cuts[which, start] &= _NOT_QUEUED
+        elif end - start > 1:
             queue[kept] = queue[i]
             kept += 1
         else:
-            cuts[which, start] &= NOT_QUEUED
-        if odd and end - start == 1:
+            cuts[which, start] &= _NOT_QUEUED
             flips += 1
             if flips > length:
                 return -1
@@ -169,28 +239,25 @@ def search(
                     queue[kept + j - i - 1] = queue[j]
                 waiting += kept - i - 1
                 i = kept - 1
-            bit = shuffles[turns[which, 0], (start - turns[which, 3]) * turns[which, 2] % length]
+            bit = index_of(orders[which], start, length)
+            if orders[which, SHUFFLED]:
+                bit = int(shuffle[bit])
             bits[bit] ^= 1
+            shuffled[places[bit]] ^= 1
             for other in range(begun):
-                place = (turns[other, 1] * places[turns[other, 0], bit] + turns[other, 3]) % length
-                found = note_flip(cuts[other], sizes[other], length, place)
+                index = int(places[bit]) if orders[other, SHUFFLED] else bit
+                found = note_flip(cuts[other], sizes[other], length, place_of(orders[other], index, length))
                 if found >= 0:
-                    queue[waiting] = other * width + found
+                    queue[waiting] = (other << (2 * _PLACE_BITS)) | found
                     waiting += 1
         i += 1
-    return kept
-
-
-@kernel
-def middles(cuts: Bytes, sizes: Numbers, queue: Numbers, waiting: int, questions: Numbers) -> int:
-    """Write the middle of every segment that waits and still is odd into `questions`; returns how many."""
-    width = cuts.shape[1]
     asked = 0
-    for i in range(waiting):
-        which = queue[i] // width
-        start, end, odd = segment(cuts[which], sizes[which], width - 1, queue[i] % width)
-        cuts[which, start] &= NOT_QUEUED
-        if odd:
+    for i in range(kept):
+        which = queue[i] >> (2 * _PLACE_BITS)
+        start, end = (queue[i] >> _PLACE_BITS) & _PLACE, queue[i] & _PLACE
+        cuts[which, start] &= _NOT_QUEUED
+        if cuts[which, start] & HOLDS:
+            queue[asked] = queue[i]
             questions[asked] = which * width + ((start + end) >> 1)
             asked += 1
     return asked

@@ -57,6 +57,16 @@ def test_forty_frames_of_a_hundred_thousand_bits_are_all_corrected_at_three_per_
     assert max(told) <= 1.15 * 100_000 * binary_entropy(0.03)
 
 
+@pytest.mark.parametrize("bits", [64, 65, 999, 10_007])
+def test_frames_of_any_length_are_corrected(bits):
+    for seed in range(10):
+        sent, received = a_pair(bits, bits // 30, seed)
+        teller, finder = reconcile(sent, received, 0.03, seed)
+        assert finder.done
+        assert np.array_equal(finder.bits, sent), seed
+        assert teller.told_bits == finder.asked_bits
+
+
 def test_a_wrong_guess_of_the_error_rate_costs_parities_but_not_the_key():
     sent, received = a_pair(50_000, 1_500)
     for guess in (0.003, 0.2):
@@ -96,6 +106,42 @@ def test_answers_are_the_parities_of_the_first_bits_of_the_string_itself_in_the_
     questions = np.array([0, 1, 7, 500, 1_000])
     expected = [int(sent[:cut].sum()) % 2 for cut in questions]
     assert ParityTeller(sent, 1).answer(questions).tolist() == expected
+
+
+@pytest.mark.parametrize("bits", [64, 65, 1_000, 4_097])
+def test_every_pass_tells_parities_of_an_order_of_all_bits(bits):
+    each = np.eye(bits, dtype=np.uint8)
+    width = bits + 1
+    for number in (1, 2, 3, 4, 13):
+        questions = np.arange(number * width, (number + 1) * width)
+        places = []
+        for single in each[:: bits // 32]:
+            # The parities of a string with a single one are 0 up to its place, and 1 from there on.
+            parities = ParityTeller(single, 7).answer(questions).tolist()
+            places.append(parities.index(1) - 1)
+            assert parities == [0] * (places[-1] + 1) + [1] * (bits - places[-1])
+        assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("bits", [64, 65, 1_000, 1_001])
+def test_the_parity_of_a_half_is_that_of_its_bits_however_it_is_asked_for(bits):
+    sent, _ = a_pair(bits, 0, seed=bits)
+    width, half = bits + 1, -(-bits // 2)
+    for number in range(4, 14):
+        alone = ParityTeller(sent, 5).answer(np.array([number * width + half]))
+        among = ParityTeller(sent, 5).answer(np.arange(number * width, (number + 1) * width))
+        assert alone[0] == among[half]
+
+
+def test_two_errors_that_stay_together_are_parted_by_half_of_the_splits():
+    pairs, parted = 200, 0
+    for seed in range(pairs):
+        both = np.zeros(1_000, dtype=np.uint8)
+        both[stream(seed, "pair").permutation(1_000)[:2]] = 1
+        halves = ParityTeller(both, seed).answer(np.arange(4, 14) * 1_001 + 500)
+        parted += int(halves.sum())
+    # 2000 splits, each parting with probability 500/999: five standard errors are 112.
+    assert abs(parted - 1_000) < 112
 
 
 @pytest.mark.parametrize("questions", [[-1], [14 * 1_001]])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.linalg import toeplitz
 
 from qstrata.core.errors import InputError
 from qstrata.core.randomness import stream
@@ -26,31 +27,36 @@ def random_bits(count):
     return DRAWS.integers(0, 2, count, dtype=np.uint8)
 
 
-def matrix_of(seed, rows, columns):
-    return np.array(
-        [[seed[i - j + columns - 1] for j in range(columns)] for i in range(rows)], dtype=np.int64
-    )
+def matrix_of(seed, rows, bits):
+    """The unit matrix, and beside it the Toeplitz matrix whose first column and row the seed holds."""
+    if bits == rows:
+        return np.eye(rows, dtype=np.int64)
+    columns = bits - rows
+    return np.hstack((np.eye(rows, dtype=np.int64), toeplitz(seed[columns - 1 :], seed[columns - 1 :: -1])))
 
 
-@pytest.mark.parametrize(("n", "m"), [(1, 1), (64, 64), (97, 3), (1000, 401)])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (2, 1), (64, 64), (64, 63), (97, 3), (999, 400), (1000, 401)])
 def test_amplification_is_the_product_with_the_toeplitz_matrix_of_the_seed(n, m):
     key, seed = random_bits(n), random_bits(seed_bits(n, m))
     assert amplify(key, seed, m).tolist() == (matrix_of(seed, m, n) @ key % 2).tolist()
 
 
-def test_a_key_longer_than_one_convolution_gives_the_same_product(monkeypatch):
-    monkeypatch.setattr(amplification, "CHUNK_BITS", 96)
-    key, seed = random_bits(1000), random_bits(seed_bits(1000, 401))
-    assert amplify(key, seed, 401).tolist() == (matrix_of(seed, 401, 1000) @ key % 2).tolist()
+@pytest.mark.parametrize(("n", "m"), [(1000, 401), (999, 400), (700, 13), (517, 500)])
+def test_a_key_longer_than_one_convolution_gives_the_same_product(monkeypatch, n, m):
+    monkeypatch.setattr(amplification, "GROUP_BITS", 320)
+    monkeypatch.setattr(amplification, "WHOLE_BITS", 50)
+    monkeypatch.setattr(amplification, "HALF_BITS", 20)
+    key, seed = random_bits(n), random_bits(seed_bits(n, m))
+    assert amplify(key, seed, m).tolist() == (matrix_of(seed, m, n) @ key % 2).tolist()
 
 
-def test_the_fft_rounds_no_sum_of_the_longest_chunk_wrongly():
-    n, m = amplification.CHUNK_BITS, 1 << 18
+@pytest.mark.parametrize(("n", "m"), [(260_000, 130_000), (1_500_000, 300_000)])
+def test_the_fft_rounds_no_sum_of_the_longest_products_wrongly(n, m):
     key, seed = np.ones(n, dtype=np.uint8), np.ones(seed_bits(n, m), dtype=np.uint8)
     seed[::3] = 0
-    # All ones in the key: row i is the sum of n seed bits in a row, known from prefix sums.
+    # All ones in the key: row i is 1 and the sum of n - m seed bits in a row, known from prefix sums.
     prefix = np.concatenate(([0], np.cumsum(seed, dtype=np.int64)))
-    assert np.array_equal(amplify(key, seed, m), (prefix[n : n + m] - prefix[:m]) % 2)
+    assert np.array_equal(amplify(key, seed, m), (1 + prefix[n - m : n] - prefix[:m]) % 2)
 
 
 @pytest.mark.parametrize(("n", "m", "seed"), [(10, 0, 9), (10, 11, 20), (10, 5, 13)])
