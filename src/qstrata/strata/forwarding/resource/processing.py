@@ -9,7 +9,6 @@ from collections.abc import Callable
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_US
 from qstrata.physics.counts import Counts
-from qstrata.physics.postprocessing.amplification import CHUNK_BITS
 from qstrata.strata.forwarding.resource.distillation import NOTHING, Step
 from qstrata.strata.forwarding.resource.receiver_block import ReceiverBlock
 from qstrata.strata.forwarding.resource.transmitter_block import TransmitterBlock
@@ -27,7 +26,8 @@ ROUND_BIT_PS = 500
 HASHED_BIT_PS = 10_000
 """The comparison of the keys, for each of their bits."""
 AMPLIFIED_BIT_PS = 100_000
-"""Amplification, for each bit of the key, and as much again for every CHUNK_BITS that the key has."""
+"""Amplification, for each bit of the key, and as much again for every AMPLIFIED_BITS that the key has."""
+AMPLIFIED_BITS = 1 << 20
 
 
 def sifting_ps(clicks: int) -> int:
@@ -48,7 +48,7 @@ def comparing_ps(key_bits: int) -> int:
 def amplifying_ps(clicks: int, key_bits: int) -> int:
     """Return the time that the tags and the amplification take."""
     amplified_ps = key_bits * AMPLIFIED_BIT_PS
-    return sifting_ps(clicks) + amplified_ps + amplified_ps * key_bits // CHUNK_BITS
+    return sifting_ps(clicks) + amplified_ps + amplified_ps * key_bits // AMPLIFIED_BITS
 
 
 class Turned:
