@@ -2,11 +2,12 @@
 
 from qstrata.core.errors import InputError
 from qstrata.physics.rates.bbm92 import BBM92
+from qstrata.physics.rates.cv import CV_QKD
 from qstrata.physics.rates.decoy import DECOY_BB84, ONE_DECOY_BB84
 from qstrata.physics.rates.heralded import BARRETT_KOK, SINGLE_CLICK
 from qstrata.physics.rates.model import RateModel
 
-RATE_MODELS: tuple[RateModel, ...] = (DECOY_BB84, ONE_DECOY_BB84, BBM92, BARRETT_KOK, SINGLE_CLICK)
+RATE_MODELS: tuple[RateModel, ...] = (DECOY_BB84, ONE_DECOY_BB84, BBM92, CV_QKD, BARRETT_KOK, SINGLE_CLICK)
 
 
 def rate_model(name: str) -> RateModel:
