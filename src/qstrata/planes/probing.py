@@ -77,6 +77,10 @@ class Telemetry(Element):
         self._probed_ps = dict.fromkeys(self._probes, now)
         return [*self._probes.values(), Timer(now + self.figures.report_ps, self._beat)]
 
+    def probe(self, source: Address) -> Effects:
+        """Probe a source again; nothing for one that is not watched."""
+        return (self._probes[source],) if source in self._probes else ()
+
     def watch(self, sources: Sequence[Address], links: Collection[str], now: int) -> Effects:
         """Probe these sources from now on, and forget others and the alarms of links that are not named."""
         for source in [source for source in self._probes if source not in sources]:

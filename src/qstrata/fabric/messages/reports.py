@@ -76,7 +76,8 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 class Suspicion(msgspec.Struct, frozen=True, gc=False):
     """A possible attack on a link: its suspect window, in blocks, and the evidence of the last judgement.
 
-    The window runs from the block after the last one that passed.
+    The window runs from the block after the last one that passed. One that `stands` no more is told until
+    control has settled it. Without evidence it was found before telemetry started anew.
     """
 
     link: str
@@ -84,6 +85,7 @@ class Suspicion(msgspec.Struct, frozen=True, gc=False):
     last_block: int
     raised_ps: int
     evidence: tuple[Evidence, ...]
+    stands: bool = True
 
 
 class PairSuspicion(msgspec.Struct, frozen=True, gc=False):
@@ -108,6 +110,17 @@ class SubscribeForwarding(Message, frozen=True, gc=False):
     sent_by: ClassVar[tuple[End, ...]] = FORWARDING_SDN
     sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
     period_ps: int
+
+
+class SuspicionSettled(Message, frozen=True, gc=False):
+    """Say that a window up to `last_block` that stands no more is set aside, down to the keys."""
+
+    arrow: ClassVar[str] = "F5"
+    sent_by: ClassVar[tuple[End, ...]] = FORWARDING_SDN
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    logged: ClassVar[tuple[str, ...]] = ("link", "last_block")
+    link: str
+    last_block: int
 
 
 class LastBlock(msgspec.Struct, frozen=True, gc=False):

@@ -218,6 +218,43 @@ class LinkFault(Message, frozen=True, gc=False):
     finding: str
 
 
+class Verdicts(msgspec.Struct, frozen=True, gc=False):
+    """What telemetry has judged of a link's blocks up to `at_ps`: `passed` is the last one that did, 0 none.
+
+    Those from `first_block` to `last_block` (0: none) are suspect since `raised_ps`; the suspicion `stands`,
+    or control has yet to settle it.
+    """
+
+    at_ps: int
+    passed: int
+    first_block: int = 0
+    last_block: int = 0
+    raised_ps: int = 0
+    stands: bool = False
+
+
+class KeepVerdicts(Message, frozen=True, gc=False):
+    """Have an agent keep what was judged of its link's blocks, for telemetry that starts anew."""
+
+    arrow: ClassVar[str] = "F8"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_RES,)
+    logged: ClassVar[tuple[str, ...]] = ("link",)
+    link: str
+    verdicts: Verdicts
+
+
+class VerdictsKept(Message, frozen=True, gc=False):
+    """Say what an agent keeps for telemetry, which probes it; None where it keeps nothing."""
+
+    arrow: ClassVar[str] = "F8"
+    sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_RES,)
+    sent_to: ClassVar[tuple[End, ...]] = (End.FORWARDING_TEL,)
+    logged: ClassVar[tuple[str, ...]] = ("link",)
+    link: str
+    verdicts: Verdicts | None
+
+
 class BearerState(msgspec.Struct, frozen=True, gc=False):
     """One bearer as a site's instruments see it."""
 

@@ -26,7 +26,15 @@ from qstrata.fabric.messages.device import (
 )
 from qstrata.fabric.messages.east_west import BlockLost, HandOver, HandOverDone
 from qstrata.fabric.messages.forwarding_control import ActivateLink, AgentHello, LinkStatus
-from qstrata.fabric.messages.samples import BlockSample, LinkFault, LinkSample, ProbeForwarding
+from qstrata.fabric.messages.samples import (
+    BlockSample,
+    KeepVerdicts,
+    LinkFault,
+    LinkSample,
+    ProbeForwarding,
+    Verdicts,
+    VerdictsKept,
+)
 from qstrata.fabric.recorder import Recorder
 from qstrata.fabric.scope import Directory
 from qstrata.kernel.commit import ModelledCommit
@@ -88,7 +96,7 @@ class Pair:
         self.terminations = {site: self.script(places.termination(DOMAIN, site), (Attach,)) for site in "ab"}
         self.control = self.script(places.controller(End.FORWARDING_CTL, DOMAIN), (AgentHello, LinkStatus))
         self.telemetry = self.script(
-            places.telemetry(End.FORWARDING_TEL, DOMAIN), (LinkSample, BlockSample, LinkFault)
+            places.telemetry(End.FORWARDING_TEL, DOMAIN), (LinkSample, BlockSample, LinkFault, VerdictsKept)
         )
         self.agents = agents
         for site, peer in (("a", "b"), ("b", "a")):
@@ -279,3 +287,13 @@ def test_the_length_is_what_the_expected_counts_give() -> None:
     expected = expected_counts(PARAMETERS, 6_000_000_000)
     assert sum(BLOCK.n[0]) == pytest.approx(sum(expected.n[0]), abs=3)
     assert LENGTH > 0
+
+
+def test_an_agent_keeps_the_newest_verdicts_for_telemetry_that_probes_it(pair):
+    pair.telemetry.take(VerdictsKept)
+    pair.tell(pair.telemetry, "a", ProbeForwarding(PS_PER_S))
+    newer, older = Verdicts(20, 4, 5, 6, 19, True), Verdicts(10, 3)
+    for verdicts in (newer, older):
+        pair.tell(pair.telemetry, "a", KeepVerdicts("a-b", verdicts))
+    pair.tell(pair.telemetry, "a", ProbeForwarding(PS_PER_S))
+    assert [kept.verdicts for kept in pair.telemetry.take(VerdictsKept)] == [None, newer]

@@ -8,6 +8,7 @@ from qstrata.core.time import PS_PER_S
 from qstrata.physics.counts import Counts, zero
 from qstrata.physics.parameters import LinkParameters
 from qstrata.physics.profiles import profile
+from qstrata.strata.forwarding.telemetry.verdicts import attack_in_words
 from qstrata.strata.forwarding.telemetry.watch import LinkWatch, in_words, light_in_words
 from qstrata.twin.sampling import draw_counts, odds
 
@@ -128,8 +129,79 @@ def test_a_link_commissioned_anew_keeps_its_suspicion_and_the_blocks_that_passed
     assert line.watch.suspicion.first_block == 3
     line.run(41, attacked(loss_db=6.5))
     assert line.watch.suspicion is None
+    line.watch.settle(3)
     line.run(20, attacked(loss_db=6.5, intercept_resend_share=0.4))
     assert line.watch.suspicion.first_block == 6
+
+
+def test_what_is_not_settled_yet_is_told_and_a_new_suspicion_takes_it_in():
+    line = Line()
+    line.run(40)
+    line.run(20, attacked(intercept_resend_share=0.4))
+    line.run(41)
+    past = line.watch.told
+    assert (past.first_block, past.last_block, past.stands) == (3, 3, False)
+    line.watch.settle(2)
+    line.run(5, attacked(intercept_resend_share=0.4))
+    told = line.watch.told
+    assert (told.first_block, told.last_block, told.stands) == (3, 6, True)
+    assert told.raised_ps > 101 * PS_PER_S
+    line.watch.settle(6)
+    assert line.watch.told == told
+
+
+def anew(line: Line) -> Line:
+    """Return the line with a watch that knows what the one before would have kept."""
+    after = Line(2)
+    after.second = line.second
+    after.watch.recall(line.watch.verdicts(line.second * PS_PER_S))
+    return after
+
+
+def test_a_watch_that_starts_anew_suspects_no_block_that_had_passed():
+    line = Line()
+    line.run(67)
+    after = anew(line)
+    after.run(30)
+    after.run(5, attacked(intercept_resend_share=0.5))
+    assert (after.watch.suspicion.first_block, after.watch.suspicion.last_block) == (4, 6)
+
+
+def test_a_suspicion_stands_again_in_a_watch_that_starts_anew_until_a_whole_block_passes():
+    line = Line()
+    line.run(47)
+    line.run(6, attacked(intercept_resend_share=0.4))
+    before = line.watch.suspicion
+    after = anew(line)
+    recalled = after.watch.suspicion
+    assert (recalled.first_block, recalled.last_block, recalled.raised_ps) == (3, 3, before.raised_ps)
+    assert attack_in_words(recalled).startswith("possible attack in blocks 3 to 3: found before")
+    after.run(20, attacked(intercept_resend_share=0.4))
+    assert "error rate in Z" in attack_in_words(after.watch.suspicion)
+    after.run(28)
+    assert after.watch.suspicion is None
+    assert (after.watch.told.first_block, after.watch.told.last_block) == (3, 4)
+
+
+def test_what_was_not_settled_is_told_again_by_a_watch_that_starts_anew():
+    line = Line()
+    line.run(40)
+    line.run(20, attacked(intercept_resend_share=0.4))
+    line.run(41)
+    told = anew(line).watch.told
+    assert (told.first_block, told.last_block, told.stands) == (3, 3, False)
+
+
+def test_a_suspicion_recalled_late_stands_no_more_where_a_later_block_has_passed():
+    line = Line()
+    line.run(40)
+    line.run(15, attacked(intercept_resend_share=0.4))
+    after = Line(2)
+    after.second = line.second
+    after.run(50)
+    after.watch.recall(line.watch.verdicts(line.second * PS_PER_S))
+    assert after.watch.suspicion is None
+    assert after.watch.told.last_block == 3
 
 
 class RawLine(Line):

@@ -8,7 +8,7 @@ from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.forwarding_control import BlocksQuarantined, QuarantineBlocks
 from qstrata.fabric.messages.path_requirements import KeysSuspected, SuspectsHeard
 from qstrata.fabric.messages.policy import LinkSpec
-from qstrata.fabric.messages.reports import Suspicion
+from qstrata.fabric.messages.reports import Suspicion, SuspicionSettled
 from qstrata.physics.profiles import profile
 from qstrata.planes.asking import Outbox, Serials
 from qstrata.strata.forwarding.control.links import LinkBook
@@ -32,10 +32,18 @@ class Control:
         self.links = {"a-b": LinkBook(SPEC)}
         self.now = 0
 
-    def report(self, first: int = 0, last: int = 0) -> list[QuarantineBlocks]:
+    def report(self, first: int = 0, last: int = 0, *, stands: bool = True) -> list[QuarantineBlocks]:
         self.now += PS_PER_S
-        found = (Suspicion("a-b", first, last, 0, ()),) if last else ()
-        return self.sent(self.suspicions.follow(self.links, found, self.now), QuarantineBlocks)
+        found = (Suspicion("a-b", first, last, 0, (), stands),) if last else ()
+        effects = self.suspicions.follow(self.links, found, self.now)
+        self.settled = self.sent(effects, SuspicionSettled)
+        return self.sent(effects, QuarantineBlocks)
+
+    def answer_all(self, orders: list[QuarantineBlocks]) -> None:
+        for order, site in zip(orders, ("a", "b"), strict=True):
+            said = BlocksQuarantined(order.serial, site, "a-b", 0, ("t1",))
+            for told in self.sent(self.suspicions.imposed(said, HERE, self.now), KeysSuspected):
+                self.suspicions.heard(SuspectsHeard(told.serial, "a-b", told.end), HERE, self.now)
 
     def sent(self, effects: Any, kind: type) -> list[Any]:
         messages = [effect.message for effect in effects if isinstance(effect, Send)]
@@ -77,9 +85,32 @@ def test_a_standing_suspicion_is_acted_on_again_and_a_cleared_one_for_a_while() 
     control = Control()
     acted = [bool(control.report(3, 3)) for _ in range(2 * AGAIN)]
     assert acted == [n % AGAIN == 0 for n in range(2 * AGAIN)]
-    after = [bool(control.report()) for _ in range(2 * PAST * AGAIN)]
-    assert [n for n, one in enumerate(after) if one] == [AGAIN * n for n in range(PAST)]
+    acted = []
+    for number in range(PAST * AGAIN):
+        if orders := control.report(3, 3, stands=False):
+            acted.append(number)
+            control.answer_all(orders)
+        assert not control.settled
+    assert acted == [AGAIN * n for n in range(PAST)]
     assert control.links["a-b"].suspicion is None
+    assert control.report(3, 3, stands=False) == []
+    assert [(one.link, one.last_block) for one in control.settled] == [("a-b", 3)]
+    assert control.report() == []
+
+
+def test_what_a_relay_has_not_answered_is_not_settled() -> None:
+    control = Control()
+    control.report(3, 3)
+    for _ in range(2 * PAST * AGAIN):
+        control.report(3, 3, stands=False)
+        assert not control.settled
+
+
+def test_control_that_starts_anew_acts_at_once_on_what_stands_no_more() -> None:
+    control = Control()
+    assert {order.last_block for order in control.report(3, 5, stands=False)} == {5}
+    assert control.links["a-b"].suspicion is None
+    assert control.report(3, 5, stands=False) == []
 
 
 def test_a_link_that_is_taken_away_is_asked_about_no_more() -> None:

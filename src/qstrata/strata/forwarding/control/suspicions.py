@@ -6,7 +6,13 @@ from qstrata.core.address import Address, End
 from qstrata.core.effects import Effect, Effects, Send
 from qstrata.fabric.messages.forwarding_control import BlocksQuarantined, QuarantineBlocks
 from qstrata.fabric.messages.path_requirements import KeysSuspected, SuspectsHeard
-from qstrata.fabric.messages.reports import Suspicion, WatchedCircuit, WatchedLink, WatchLinks
+from qstrata.fabric.messages.reports import (
+    Suspicion,
+    SuspicionSettled,
+    WatchedCircuit,
+    WatchedLink,
+    WatchLinks,
+)
 from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.asking import Outbox, Serials
@@ -16,7 +22,7 @@ AGAIN = 8
 """A suspicion is acted on again after so many reports: a relay that restarts knows of no window."""
 
 PAST = 8
-"""A suspicion that was cleared is acted on so many times more: its last blocks may come late."""
+"""A suspicion that stands no more is acted on so many times before it is settled: blocks may come late."""
 
 
 class Suspicions:
@@ -30,7 +36,7 @@ class Suspicions:
         self._service = port.bind(places.controller(End.SERVICE_CTL, domain))
         self._telemetry = port.bind(places.telemetry(End.FORWARDING_TEL, domain))
         self._reports: dict[str, int] = {}
-        self._past: dict[str, Suspicion] = {}
+        self._acted: dict[str, tuple[int, int]] = {}
         self._imposing: dict[tuple[str, str], int] = {}
         self._telling: dict[tuple[str, str], int] = {}
 
@@ -47,7 +53,7 @@ class Suspicions:
         suspected = {suspicion.link: suspicion for suspicion in suspicions}
         for gone in [link for link in self._reports if link not in links]:
             del self._reports[gone]
-            self._past.pop(gone, None)
+            self._acted.pop(gone, None)
             for key in [key for key in self._imposing if key[0] == gone]:
                 # A relay that has given the link up has destroyed its key, and answers no more.
                 self._outbox.settle(("quarantine", *key))
@@ -59,32 +65,38 @@ class Suspicions:
 
     def _follow(self, book: LinkBook, suspicion: Suspicion | None, now: int) -> list[Effect]:
         link = book.spec.link
-        if suspicion is None:
-            return self._go_on(book, now)
+        if suspicion is None or not suspicion.stands:
+            return self._go_on(book, suspicion, now)
         known, book.suspicion = book.suspicion, suspicion
         heard = self._reports[link] = self._reports.get(link, -1) + 1 if known is not None else 0
-        same = known is not None and (known.first_block, known.last_block) == (
-            suspicion.first_block,
-            suspicion.last_block,
-        )
-        return [] if same and heard % AGAIN else self._quarantine(book, suspicion, now)
+        return [] if self._is_done(suspicion) and heard % AGAIN else self._quarantine(book, suspicion, now)
 
-    def _go_on(self, book: LinkBook, now: int) -> list[Effect]:
-        """Act on what was cleared: at once, and again for a while."""
-        link, last = book.spec.link, book.suspicion
-        if last is not None:
-            self._past[link], self._reports[link], book.suspicion = last, 0, None
-        past = self._past.get(link)
+    def _go_on(self, book: LinkBook, past: Suspicion | None, now: int) -> list[Effect]:
+        """Act on what stands no more: at once, and again for a while; then telemetry need not tell it."""
+        link, stood = book.spec.link, book.suspicion is not None
+        book.suspicion = None
         if past is None:
+            self._reports.pop(link, None)
+            self._acted.pop(link, None)
             return []
-        heard, self._reports[link] = self._reports[link], self._reports[link] + 1
-        if heard == PAST * AGAIN:
-            del self._past[link], self._reports[link]
-            return []
+        fresh = stood or not self._is_done(past)
+        heard = self._reports[link] = 0 if fresh else self._reports[link] + 1
+        if heard >= PAST * AGAIN and not self._awaits(book):
+            return [Send(self._telemetry, SuspicionSettled(link, past.last_block))]
         return [] if heard % AGAIN else self._quarantine(book, past, now)
+
+    def _is_done(self, suspicion: Suspicion) -> bool:
+        window = suspicion.first_block, suspicion.last_block
+        return self._acted.get(suspicion.link) == window
+
+    def _awaits(self, book: LinkBook) -> bool:
+        """Tell whether a relay or service control has yet to answer."""
+        asked = ((what, book.spec.link, site) for what in ("quarantine", "suspects") for site in book.sites)
+        return any(self._outbox.stands(key) for key in asked)
 
     def _quarantine(self, book: LinkBook, suspicion: Suspicion, now: int) -> list[Effect]:
         link = book.spec.link
+        self._acted[link] = suspicion.first_block, suspicion.last_block
         effects: list[Effect] = []
         serial = self._serials.next(now)
         message = QuarantineBlocks(serial, link, suspicion.first_block, suspicion.last_block)

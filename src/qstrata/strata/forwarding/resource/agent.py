@@ -36,7 +36,15 @@ from qstrata.fabric.messages.forwarding_control import (
     LinkStatus,
     ReportResources,
 )
-from qstrata.fabric.messages.samples import BlockSample, LinkFault, LinkSample, ProbeForwarding
+from qstrata.fabric.messages.samples import (
+    BlockSample,
+    KeepVerdicts,
+    LinkFault,
+    LinkSample,
+    ProbeForwarding,
+    Verdicts,
+    VerdictsKept,
+)
 from qstrata.fabric.port import Port
 from qstrata.kernel.element import Element
 from qstrata.physics.parameters import decoy
@@ -95,6 +103,7 @@ class AgentElement(Element):
         self._open: dict[int, OpenBlock] = {}
         self._answers: dict[int, Tally] = {}
         self._telemetry: Address | None = None
+        self._verdicts: Verdicts | None = None
         self._light = True
         self._silent = False
         self._failed = False
@@ -111,6 +120,7 @@ class AgentElement(Element):
             (DeactivateLink, self._deactivate),
             (ReportResources, self._reported),
             (ProbeForwarding, self._probe),
+            (KeepVerdicts, self._keep),
             (Started, self._on_started),
             (CountsReport, self._counted),
             (BlockClosed, self._closed),
@@ -218,6 +228,12 @@ class AgentElement(Element):
 
     def _probe(self, message: ProbeForwarding, sender: Address, now: int) -> Effects:
         self._telemetry = sender
+        return [Send(self._port.bind(sender), VerdictsKept(self._link, self._verdicts))]
+
+    def _keep(self, message: KeepVerdicts, sender: Address, now: int) -> Effects:
+        """Keep the newest verdicts for telemetry, which forgets them when it starts anew."""
+        if self._verdicts is None or message.verdicts.at_ps >= self._verdicts.at_ps:
+            self._verdicts = message.verdicts
         return []
 
     def _counted(self, message: CountsReport, sender: Address, now: int) -> Effects:

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Sequence
 
 from qstrata.core.address import Address
-from qstrata.core.effects import Effects
+from qstrata.core.effects import Effect, Effects
 from qstrata.fabric.messages.reports import (
     ForwardingReport,
     LastBlock,
     LinkReport,
     SubscribeForwarding,
+    SuspicionSettled,
     WatchedCircuit,
     WatchLinks,
 )
@@ -20,6 +21,7 @@ from qstrata.fabric.messages.samples import (
     ProbeForwarding,
     RelaySample,
     StationSample,
+    VerdictsKept,
 )
 from qstrata.fabric.port import Port
 from qstrata.planes import places
@@ -27,7 +29,8 @@ from qstrata.planes.aggregate import DistilledBlock, KeyRate, key_basis_qber, pe
 from qstrata.planes.probing import Telemetry, TelemetryFigures
 from qstrata.strata.forwarding.telemetry.pair_watch import CircuitWatch, window_in_words
 from qstrata.strata.forwarding.telemetry.pairs import PairBook
-from qstrata.strata.forwarding.telemetry.watch import LinkWatch, evidence_in_words, in_words, light_in_words
+from qstrata.strata.forwarding.telemetry.verdicts import VerdictBook, attack_in_words
+from qstrata.strata.forwarding.telemetry.watch import LinkWatch, evidence_in_words, light_in_words
 
 INSTRUMENTS = "instruments"
 LIGHT, ATTACK = "light", "quantum channel"
@@ -73,13 +76,21 @@ class ForwardingTelemetry(Telemetry):
         self._links: dict[str, _Link] = {}
         self._watches: dict[str, LinkWatch] = {}
         self._circuits: dict[str, CircuitWatch] = {}
+        self._verdicts = VerdictBook(port)
         self._pairs = PairBook()
         self.on(WatchLinks, self._watch_links)
+        self.on(VerdictsKept, self._recalled)
+        self.on(SuspicionSettled, self._settled)
         self.on(LinkSample, self._counted)
         self.on(BlockSample, self._distilled)
         self.on(RelaySample, self._pooled)
         self.on(LinkFault, self._fault)
         self.on(StationSample, self._entangled)
+
+    def start(self, now: int) -> Effects:
+        """Probe resources, and ask agents what they keep of earlier judgements."""
+        self._verdicts.start(now)
+        return super().start(now)
 
     def watch(self, sources: Sequence[Address], links: Collection[str], now: int) -> Effects:
         """Watch these relays and agents, and report these links, from now on."""
@@ -87,6 +98,7 @@ class ForwardingTelemetry(Telemetry):
         sites = {source.site for source in sources}
         self._links = {name: link for name, link in self._links.items() if name in links}
         self._watches = {name: watch for name, watch in self._watches.items() if name in links}
+        self._verdicts.keep(links, sources)
         self._pairs.keep({station for source in sources if (station := places.circuit_of(source))})
         for link in self._links.values():
             link.pools = {site: pool for site, pool in link.pools.items() if site in sites}
@@ -97,7 +109,7 @@ class ForwardingTelemetry(Telemetry):
     def report(self, now: int) -> ForwardingReport:
         """Report every link by name, and the alarms that stand."""
         links = tuple(self._link_report(name, now) for name in sorted(self._links))
-        watched = (self._watches[name].suspicion for name in sorted(self._watches))
+        watched = (self._watches[name].told for name in sorted(self._watches))
         suspicions = tuple(suspicion for suspicion in watched if suspicion is not None)
         pairs = self._pairs.links(now), self._pairs.circuits(now)
         of_circuits = (self._circuits[name].suspicion for name in sorted(self._circuits))
@@ -132,13 +144,34 @@ class ForwardingTelemetry(Telemetry):
         link.at_ps = max(link.at_ps, message.at_ps)
         qber = key_basis_qber(message.counts)
         link.qber = link.qber if qber is None else qber
+        asked = () if self._verdicts.is_heard(message.link, sender) else self.probe(sender)
         watch = self._watches.get(message.link)
         if watch is None or not link.listens_to(message.site, now - self.figures.patience_ps):
-            return ()
-        if not watch.count(message.block, message.counts, now):
-            return ()
+            return asked
+        changed = watch.count(message.block, message.counts, now)
+        return [*asked, *self._act(watch, changed, now)]
+
+    def _act(self, watch: LinkWatch, changed: bool, now: int) -> list[Effect]:
+        """Have agents keep what was judged; show and report it at once where a suspicion has changed."""
+        kept = self._verdicts.tell(watch, now)
+        if not changed:
+            return kept
         self._show(watch, now)
-        return self.report_now(now)
+        return [*kept, *self.report_now(now)]
+
+    def _recalled(self, message: VerdictsKept, sender: Address, now: int) -> Effects:
+        self.heard(sender, now)
+        watch = self._watches.get(message.link)
+        before = watch.told if watch is not None else None
+        kept = self._verdicts.heard(message, sender, watch)
+        return kept if watch is None else [*kept, *self._act(watch, watch.told != before, now)]
+
+    def _settled(self, message: SuspicionSettled, sender: Address, now: int) -> Effects:
+        watch = self._watches.get(message.link)
+        if watch is None:
+            return ()
+        watch.settle(message.last_block)
+        return self._act(watch, False, now)
 
     def _watch_links(self, message: WatchLinks, sender: Address, now: int) -> Effects:
         before, self._watches = self._watches, {}
@@ -146,6 +179,7 @@ class ForwardingTelemetry(Telemetry):
             watch = before.pop(wanted.link, None)
             if watch is None or watch.commissioned != wanted.parameters:
                 watch = LinkWatch(wanted.link, wanted.parameters, watch)
+                self._verdicts.begin(watch)
             self._watches[wanted.link] = watch
             self._show(watch, now)
         for gone in before:
@@ -176,7 +210,7 @@ class ForwardingTelemetry(Telemetry):
     def _show(self, watch: LinkWatch, now: int) -> None:
         """Let the alarms say what is suspected of a link."""
         said = {
-            ATTACK: in_words(watch.suspicion) if watch.suspicion else "",
+            ATTACK: attack_in_words(watch.suspicion) if watch.suspicion else "",
             LIGHT: light_in_words(watch.light) if watch.light else "",
         }
         for channel, finding in said.items():
@@ -203,10 +237,7 @@ class ForwardingTelemetry(Telemetry):
         if watch is None or stages is None or message.counts is None:
             return ()
         errors = stages.corrected_bits if stages.secret_bits else None
-        if not watch.compare(message.block, message.counts, errors, now):
-            return ()
-        self._show(watch, now)
-        return self.report_now(now)
+        return self._act(watch, watch.compare(message.block, message.counts, errors, now), now)
 
     def _pooled(self, message: RelaySample, sender: Address, now: int) -> Effects:
         self.heard(sender, now)

@@ -7,7 +7,7 @@ was found; the suspect window runs from the block after the last one that passed
 
 Devices that tell raw blocks count clicks alone. What both ends compare when they distil such a block is
 judged when they tell of it, and the block has passed only then. A watch that begins amid a block does not let
-it pass, and knows of none before: its first window runs from block 1.
+it pass, and knows of those before what is recalled to it; without that its first window runs from block 1.
 """
 
 from collections import deque
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import msgspec
 
 from qstrata.fabric.messages.reports import Evidence, Suspicion
+from qstrata.fabric.messages.samples import Verdicts
 from qstrata.physics.counts import Counts
 from qstrata.physics.instruments import LIGHT, instruments_of, is_compared, step_of_light
 from qstrata.physics.monitors import (
@@ -54,6 +55,7 @@ class LinkWatch:
     def __init__(self, link: str, commissioned: KeyLinkParameters, before: "LinkWatch | None" = None) -> None:
         self.link = link
         self.suspicion: Suspicion | None = before.suspicion if before is not None else None
+        self.past: Suspicion | None = before.past if before is not None else None
         self.light: Reading | None = None
         self.commissioned = commissioned
         self._instruments = instruments_of(commissioned)
@@ -120,13 +122,49 @@ class LinkWatch:
             self._found = True
             self._suspect(self._block, attack, now)
 
+    @property
+    def told(self) -> Suspicion | None:
+        """Return what is suspected, or was and is not settled: a new suspicion takes that in."""
+        return self.suspicion or self.past
+
+    def settle(self, last_block: int) -> None:
+        """Forget a window that stands no more: control has set it aside."""
+        if self.past is not None and self.past.last_block <= last_block:
+            self.past = None
+
+    def verdicts(self, now: int) -> Verdicts:
+        """Return what is to be known of the blocks after a restart."""
+        told = self.told
+        if told is None:
+            return Verdicts(now, self._passed)
+        window = told.first_block, told.last_block
+        return Verdicts(now, self._passed, *window, told.raised_ps, told.stands)
+
+    def recall(self, kept: Verdicts) -> None:
+        """Know again what was judged before a restart, beside what has been since."""
+        stands = kept.stands and self._passed <= kept.last_block
+        self._passed = max(self._passed, kept.passed)
+        if not kept.last_block:
+            return
+        known = self.told
+        again = Suspicion(
+            link=self.link,
+            first_block=min(known.first_block, kept.first_block) if known else kept.first_block,
+            last_block=max(known.last_block, kept.last_block) if known else kept.last_block,
+            raised_ps=kept.raised_ps,
+            evidence=known.evidence if known else (),
+            stands=stands or self.suspicion is not None,
+        )
+        self.suspicion, self.past = (again, None) if again.stands else (None, again)
+
     def _suspect(self, block: int, attack: Sequence[Reading], now: int) -> None:
-        known = self.suspicion
+        known, stood = self.told, self.suspicion
+        self.past = None
         self.suspicion = Suspicion(
             link=self.link,
             first_block=min(known.first_block, block) if known else min(self._passed + 1, block),
             last_block=max(known.last_block, block) if known else block,
-            raised_ps=known.raised_ps if known else now,
+            raised_ps=stood.raised_ps if stood else now,
             evidence=tuple(_evidence(reading) for reading in attack),
         )
 
@@ -153,7 +191,7 @@ class LinkWatch:
     def _pass(self, block: int) -> None:
         self._passed = max(self._passed, block)
         if self.suspicion is not None and block > self.suspicion.last_block:
-            self.suspicion = None
+            self.past, self.suspicion = msgspec.structs.replace(self.suspicion, stands=False), None
 
 
 def _differs(reading: Reading) -> bool:
