@@ -86,7 +86,7 @@ class SealedFile:
         Nothing may be asked of the file after that.
         """
         count, total, last = self._count, self._total, self._last
-        written: list[object] = []
+        written: list[str | int | bytes] = []
         deleted: list[int] = []
         for (node, kind, key), body in rows.items():
             held = self._held.get((node, kind))
@@ -119,12 +119,12 @@ class SealedFile:
             # SQLite's own automatic checkpoint hides a failed sync; this one raises it.
             self._database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
-    def _perform(self, statements: dict[int, str], bindings: Sequence[object], columns: int) -> None:
+    def _perform(self, statements: dict[int, str], values: Sequence[str | int | bytes], columns: int) -> None:
         at = 0
         for many in _AT_ONCE:
             length = many * columns
-            while len(bindings) - at >= length:
-                self._database.execute(statements[many], bindings[at : at + length])
+            while len(values) - at >= length:
+                self._database.execute(statements[many], values[at : at + length])
                 at += length
 
     def close(self) -> None:
