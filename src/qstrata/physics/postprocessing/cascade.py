@@ -34,6 +34,7 @@ _WORD_BITS = 64
 _INDICES = np.arange(_WORD_BITS, dtype=np.int64)
 
 Bits = NDArray[np.uint8]
+Bytes = NDArray[np.uint8]
 Questions = NDArray[np.int64]
 
 
@@ -68,6 +69,7 @@ class _Orders:
         from qstrata.physics.postprocessing import cascade_kernels
 
         self.kernels = cascade_kernels
+        self._bits = bits
         generator = stream(seed, "cascade")
         self.shuffle = np.arange(bits, dtype=np.int32)
         draws = generator.integers(0, 1 << 64, -(-bits // 2), dtype=np.uint64).astype("<u8")
@@ -83,17 +85,22 @@ class _Orders:
         splits = generator.integers(0, 1 << (bits - 1).bit_length(), PASSES - _FIRST_SPLIT)
         self.table[_FIRST_SPLIT:, 4] = splits | 1
 
-    def half_parity(self, shuffled: Bits, number: int) -> int:
-        """Return the parity of the first half of the bits in the order of a pass that splits them."""
-        split, last = int(self.table[number, 4]), len(shuffled) - 1
-        words = np.packbits(shuffled, bitorder="little")
-        words = np.concatenate((words, np.zeros(-len(words) % 8, dtype=np.uint8))).view("<u8")
+    def half_parity(self, shuffled: Bytes, number: int) -> int:
+        """Return the parity of the first half of packed bits in the order of a pass that splits them."""
+        split, last = int(self.table[number, 4]), self._bits - 1
+        words = shuffled.view("<u8")
         inside = np.packbits(np.bitwise_count(_INDICES & split) & 1 ^ 1, bitorder="little").view("<u8")
         outside = np.bitwise_count(np.arange(len(words)) & split // _WORD_BITS) & 1
         front = np.bitwise_xor.reduce(words & np.where(outside, ~inside, inside))
         # The last of an odd number of bits has no neighbour, and always goes to the front.
         alone = last % 2 == 0 and (last & split).bit_count() % 2
-        return int(np.bitwise_count(front)) % 2 ^ (int(shuffled[last]) if alone else 0)
+        return int(np.bitwise_count(front)) % 2 ^ (int(shuffled[last // 8]) >> last % 8 & 1 if alone else 0)
+
+
+def _packed(bits: Bits) -> Bytes:
+    """Pack bits, the first one lowest, into whole words."""
+    packed = np.packbits(bits, bitorder="little")
+    return np.concatenate((packed, np.zeros(-len(packed) % (_WORD_BITS // 8), dtype=np.uint8)))
 
 
 class ParityTeller:
@@ -107,6 +114,7 @@ class ParityTeller:
         self._bits = bits
         self._orders = _Orders(len(bits), seed)
         self._shuffled = np.take(bits, self._orders.shuffle)
+        self._packed = _packed(self._shuffled)
         self._parities = np.empty((PASSES, len(bits) + 1), dtype=np.uint8)
         self._known = np.zeros(PASSES, dtype=np.uint8)
         self.told_bits = 0
@@ -130,7 +138,7 @@ class ParityTeller:
         """Make the parity of the first half of a pass, and all of them where that is not enough."""
         if number >= _FIRST_SPLIT and not self._known[number]:
             half = self._parities.shape[1] // 2
-            self._parities[number, half] = self._orders.half_parity(self._shuffled, number)
+            self._parities[number, half] = self._orders.half_parity(self._packed, number)
             self._known[number] = 1
             return
         bits = self._shuffled if number else self._bits
@@ -159,7 +167,8 @@ class ErrorFinder:
         self._orders.kernels.invert(self._orders.shuffle, self._places)
         self._shuffled = np.take(bits, self._orders.shuffle)
         self._sizes = np.array(block_sizes(length, qber), dtype=np.int64)
-        # Of a pass whose parities are not `known` all, `own` holds the bits, shuffled, as it began.
+        # Parities of a pass that splits are made from the bits as it began, once they are wanted.
+        self._began: dict[int, Bytes] = {}
         self._own = np.empty((PASSES, length + 1), dtype=np.uint8)
         self._known = np.zeros(PASSES, dtype=np.uint8)
         self._cuts = np.zeros((PASSES, length + 1), dtype=np.uint8)
@@ -220,8 +229,8 @@ class ErrorFinder:
             )
             return
         while (number := kernels.halve(answers, self._own, self._known, self._cuts, self._queue)) >= 0:
-            row = self._own[number]
-            kernels.prefix_parities(row[:-1].copy(), self._orders.table[number], row)
+            bits = np.unpackbits(self._began.pop(number), count=len(self.bits), bitorder="little")
+            kernels.prefix_parities(bits, self._orders.table[number], self._own[number])
             self._known[number] = 1
         self._waiting = len(answers)
 
@@ -236,8 +245,8 @@ class ErrorFinder:
         else:
             ends = np.append(ends, length)
         if number >= _FIRST_SPLIT:
-            self._own[number, :-1] = self._shuffled
-            self._own_ends = np.array([orders.half_parity(self._shuffled, number)], dtype=np.uint8)
+            self._began[number] = _packed(self._shuffled)
+            self._own_ends = np.array([orders.half_parity(self._began[number], number)], dtype=np.uint8)
         else:
             bits = self._shuffled if number else self.bits
             orders.kernels.prefix_parities(bits, orders.table[number], self._own[number])
