@@ -15,6 +15,19 @@ from qstrata.core.errors import RefusedError
 _START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _END = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+"""Python 3.13 holds certificates to RFC 5280 strictly: whoever signs says so, and names its key."""
+
 
 def identify(tls: ssl.SSLObject) -> str:
     """Return the URI of the peer's certificate."""
@@ -31,9 +44,9 @@ class Authority:
         self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, folder.name)])
-        extension = x509.BasicConstraints(ca=True, path_length=0)
+        extensions = (x509.BasicConstraints(ca=True, path_length=0), _SIGNS_CERTIFICATES)
         self.ca = folder / "ca.pem"
-        self.ca.write_bytes(self._sign(self._name, self._key.public_key(), extension))
+        self.ca.write_bytes(self._sign(self._name, self._key.public_key(), *extensions))
 
     def issue(self, name: str, san: x509.GeneralName) -> tuple[Path, Path]:
         """Return the paths of a certificate and its key."""
@@ -70,8 +83,9 @@ class Authority:
         return ssl.create_default_context(cafile=self.ca)
 
     def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType
     ) -> bytes:
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -80,6 +94,10 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(_START)
             .not_valid_after(_END)
-            .add_extension(extension, critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(authority, critical=False)
         )
+        for extension in extensions:
+            critical = not isinstance(extension, x509.SubjectAlternativeName)
+            builder = builder.add_extension(extension, critical=critical)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
