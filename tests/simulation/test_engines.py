@@ -82,6 +82,19 @@ def test_an_engine_that_fails_is_an_alarm_that_degrades_its_link_alone(tmp_path,
         assert seen.pool("b-c", "b").generated == 2 * 8192
 
 
+def test_a_virtual_hour_with_a_script_that_hangs_waits_for_it_a_few_times(tmp_path):
+    tries = tmp_path / "tries"
+    bad = stub(tmp_path, f"open({str(tries)!r}, 'a').write('.')\nimport time; time.sleep(600)", "bad.py")
+    description = network(tmp_path, "native")
+    broken = msgspec.structs.replace(description.links[0], engine=f"script:{bad}", engine_limit_s=0.5)
+    with running(msgspec.structs.replace(description, links=(broken, *description.links[1:])), 3600) as sim:
+        (alarm,) = Forwarding(sim).alarms
+        assert "tried again in 3600 s" in alarm.finding
+        assert Forwarding(sim).pool("b-c", "b").generated > 0
+    # A block of 10 s and a rest of 40, 160, 640, 2560 s: an hour of 360 blocks is tried for five times.
+    assert len(tries.read_text()) == 5
+
+
 def test_a_link_comes_back_with_the_first_good_block(tmp_path):
     flag = tmp_path / "broken"
     flag.touch()

@@ -107,7 +107,9 @@ def test_key_rates_are_what_the_closed_form_gives_blocks_of_that_length(technolo
         expected = own.expected_counts(parameters, parameters.pulse_rate_hz * link.block_s)
         bits = own.key_length(expected, parameters).length_bits
         assert bits > 0
-        assert reports[link.name].key_rate_bps == pytest.approx(bits / link.block_s, rel=LIKELY.get(technology, 0.05))
+        assert reports[link.name].key_rate_bps == pytest.approx(
+            bits / link.block_s, rel=LIKELY.get(technology, 0.05)
+        )
 
 
 @pytest.mark.parametrize("technology", TECHNOLOGIES)

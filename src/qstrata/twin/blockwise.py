@@ -8,13 +8,23 @@ import msgspec
 from qstrata.core.effects import Work, WorkDone
 from qstrata.core.errors import InternalError
 from qstrata.core.randomness import RandomSource
-from qstrata.core.time import PS_PER_S
+from qstrata.core.time import PS_PER_S, to_seconds
 from qstrata.physics.counts import Counts, zero
 from qstrata.physics.parameters import KeyLinkParameters, LinkParameters, decoy
 from qstrata.twin.contract import Capabilities, LinkTask, Window
 
 BLOCKS_KEPT = 8
 """Bits of at most so many closed blocks wait to be asked for."""
+
+REST_BLOCKS = 4
+REST_LIMITS = 2
+"""An engine that hung rests for so many blocks, at least for so many times what it may take, in link time."""
+
+REST_GROWTH = 4
+"""Each rest is so many times as long as the one before, while no block comes."""
+
+REST_MAX_PS = 3600 * PS_PER_S
+"""No rest is longer, so that a script that was mended comes back."""
 
 
 class FindingError(Exception):
@@ -51,8 +61,10 @@ class BlockwiseEngine:
     """Run one link by one piece of work for each block, begun when the block begins and due when it ends.
 
     `make_work(block, revision, parameters)` says what is to be done, `take(done)` what it gave; it raises
-    FindingError. A change or a stop discards the block under way; dark fibre gives no block. An engine that
-    is late begins its next block when the last one came, so that lateness does not grow.
+    FindingError; `forget` is called where what was given before is no more of this link. A change or a stop
+    discards the block under way; dark fibre gives no block. An engine that is late begins its next block when
+    the last one came, so that lateness does not grow. Work that takes all the time it may has hung: the engine
+    rests, longer each time, for a run in virtual time waits for each try.
     """
 
     def __init__(
@@ -61,6 +73,7 @@ class BlockwiseEngine:
         capabilities: Capabilities,
         make_work: Callable[[int, int, LinkParameters], Work],
         take: Callable[[WorkDone], Given],
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
         self.task = task
         self.running = False
@@ -69,9 +82,12 @@ class BlockwiseEngine:
         self._capabilities = capabilities
         self._make_work = make_work
         self._take = take
+        self._forget = forget
         self._parameters = decoy(task.parameters)
         self._revision = 0
         self._began_ps = 0
+        self._hangs = 0
+        self._rests_until_ps = 0
         self._given: Given | None = None
         self._made: dict[int, RandomSource] = {}
         self._wall_s_per_s: float | None = None
@@ -91,14 +107,14 @@ class BlockwiseEngine:
 
     def work(self) -> Work | None:
         """Return what is to be done for the open block; None where it is done or the fibre is dark."""
-        if self._given is not None or self._is_dark:
+        if self._given is not None or self._is_dark or self._rests:
             return None
         return self._make_work(self.block, self._revision, self._parameters)
 
     def advance(self, now: int, done: WorkDone | None = None) -> Window:
         """Close the block with what its work gave, or keep it open until the devices have made it."""
         number = self.block
-        if self._is_dark:
+        if self._is_dark or self._rests:
             self._open(now)
             return Window(number, zero(), None)
         given = self._given
@@ -110,8 +126,10 @@ class BlockwiseEngine:
                 given = self._take(done)
             except FindingError as finding:
                 self.block += 1
+                told = f"block {number} is lost: {finding}{self._rest(done, now)}"
                 self._open(now)
-                return Window(number, zero(), None, finding=f"block {number} is lost: {finding}")
+                return Window(number, zero(), None, finding=told)
+            self._hangs = 0
             if self._began_ps + given.made_ps > now:
                 self._given = given
                 self.next_ps = self._began_ps + given.made_ps
@@ -124,12 +142,14 @@ class BlockwiseEngine:
     def change(self, parameters: KeyLinkParameters, now: int) -> None:
         """Let the link behave differently from now on: the block under way begins anew."""
         self._parameters = decoy(parameters)
+        self._forget()
         if self.running:
             self._open(now)
 
     def halt(self, now: int) -> None:
         """Stop; the block under way is discarded."""
         self.running = False
+        self._forget()
         self._open(now)
 
     def bits(self, block: int) -> RandomSource:
@@ -140,11 +160,25 @@ class BlockwiseEngine:
     def _is_dark(self) -> bool:
         return math.isinf(self._parameters.loss_db)
 
+    @property
+    def _rests(self) -> bool:
+        return self._began_ps < self._rests_until_ps
+
+    def _rest(self, done: WorkDone, now: int) -> str:
+        """Rest after work that hung, and return how long, in words."""
+        if not done.failure or done.took_s < self.task.limit_s:
+            return ""
+        least_ps = max(REST_BLOCKS * self.task.block_ps, round(REST_LIMITS * self.task.limit_s * PS_PER_S))
+        rest_ps = min(least_ps * REST_GROWTH**self._hangs, max(least_ps, REST_MAX_PS))
+        self._hangs += 1
+        self._rests_until_ps = now + rest_ps
+        return f"; tried again in {to_seconds(rest_ps):.0f} s"
+
     def _open(self, now: int) -> None:
         self._revision += 1
         self._given = None
         self._began_ps = now
-        self.next_ps = now + self.task.block_ps
+        self.next_ps = max(now + self.task.block_ps, self._rests_until_ps)
 
     def _keep(self, number: int, given: Given) -> None:
         self._made[number] = given.bits

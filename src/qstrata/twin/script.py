@@ -88,7 +88,11 @@ class _Script:
         self._task = task
         self._surplus = ""
         self.engine = BlockwiseEngine(
-            task, Capabilities(name=f"{SCRIPT}:{path}", off_loop=True), self._work, self._take
+            task,
+            Capabilities(name=f"{SCRIPT}:{path}", off_loop=True),
+            self._work,
+            self._take,
+            self._forget,
         )
 
     def _work(self, block: int, revision: int, parameters: LinkParameters) -> ScriptWork:
@@ -100,6 +104,10 @@ class _Script:
             length_km=self._task.length_km,
             parameters=parameters_text(self._task, block, revision, parameters),
         )
+
+    def _forget(self) -> None:
+        """Forget key beyond the last block: it was made by the link as it was then."""
+        self._surplus = ""
 
     def _take(self, done: WorkDone) -> Given:
         if done.failure:

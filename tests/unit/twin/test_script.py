@@ -159,3 +159,60 @@ def test_nonsense_is_named_and_no_key_is_quoted(output, finding):
     with pytest.raises(FindingError, match=finding) as told:
         read_run(output)
     assert "01" not in str(told.value)
+
+
+HUNG = WorkDone(failure="no answer after 5 s; it was ended", took_s=5.1)
+
+
+def test_a_script_that_hangs_rests_longer_each_time_until_a_block_comes():
+    run = made(limit_s=5.0)
+    run.begin(0)
+    ends, now = [], 0
+    for rest in (40, 160, 640):
+        now = run.next_ps
+        window = run.advance(now, HUNG)
+        assert window.finding.endswith(f"; tried again in {rest} s")
+        assert (run.work(), run.next_ps) == (None, now + rest * PS_PER_S)
+        resting = run.advance(run.next_ps)
+        assert (resting.total, resting.finding) == (None, "")
+        ends.append(window.block)
+    assert ends == [1, 2, 3]
+    assert run.advance(run.next_ps, gave("01" * 32)).total is not None
+    assert "tried again in 40 s" in run.advance(run.next_ps, HUNG).finding
+
+
+def test_a_script_that_fails_at_once_is_tried_for_every_block():
+    run = made(limit_s=5.0)
+    run.begin(0)
+    window = run.advance(BLOCK_PS, WorkDone(failure="exit status 1", took_s=0.2))
+    assert "tried again" not in window.finding
+    assert run.work() is not None
+
+
+def test_a_long_limit_is_rested_for_too():
+    run = made(limit_s=300.0)
+    run.begin(0)
+    window = run.advance(BLOCK_PS, msgspec.structs.replace(HUNG, took_s=300.0))
+    assert window.finding.endswith("tried again in 600 s")
+
+
+def test_a_change_while_the_script_rests_does_not_wake_it():
+    run = made(limit_s=5.0)
+    run.begin(0)
+    run.advance(BLOCK_PS, HUNG)
+    run.change(under(loss=1.0), 2 * BLOCK_PS)
+    assert (run.work(), run.next_ps) == (None, 5 * BLOCK_PS)
+
+
+@pytest.mark.parametrize("how", ["change", "halt"])
+def test_key_beyond_the_last_block_is_forgotten_with_the_link_that_made_it(how):
+    run = made()
+    run.begin(0)
+    run.advance(BLOCK_PS, gave("01" * 40))
+    assert run.work().key_bits == 64 - 16
+    if how == "change":
+        run.change(under(loss=1.0), BLOCK_PS)
+    else:
+        run.halt(BLOCK_PS)
+        run.begin(BLOCK_PS)
+    assert run.work().key_bits == 64
