@@ -75,7 +75,7 @@ class Twin(Element):
         self._monitors = {monitor.termination: monitor for monitor in plan.monitors}
         self._watched: set[str] = set()
         self._past: dict[str, int] = {}
-        self._eased: set[str] = set()
+        self._eased: dict[str, str] = {}
         self._faults = fault_book(plan)
         self._seen_at = _sites(plan)
         for kind in dict.fromkeys(kind for part in (KeyLink, Pairs) for kind in part.kinds):
@@ -102,6 +102,7 @@ class Twin(Element):
         for name in [name for name in parts if name not in {link.name for link in plan.links}]:
             self._past[name] = parts[name].next_block
             parts[name].end()
+            self._eased.pop(name, None)
         for link in plan.links:
             known = before.get(link.name)
             if known is not None and _is_alike(known, link):
@@ -113,6 +114,7 @@ class Twin(Element):
                 link, first_block=max(link.first_block, first), initial_key_bits=bits
             )
             part = self._parts[link.name] = self._make_link(link)
+            self._eased.pop(link.name, None)
             if known is not None:
                 effects += part.succeed(parts[link.name], self._faults, now)
                 changed.append(link.name)
@@ -135,16 +137,9 @@ class Twin(Element):
         effects: list[Effect] = []
         fine = [link for link in self._plan.links if link.level == CLICKS and link.name not in self._eased]
         for link in fine:
-            self._eased.add(link.name)
-            before = self._parts[link.name]
-            plan = msgspec.structs.replace(
-                link, level="counts", first_block=before.next_block, initial_key_bits=0
-            )
-            part = self._parts[link.name] = self._make_link(plan)
-            effects += part.succeed(before, self._faults, now)
-            effects += self._coarsen(part, f"emulated at level `counts`: {why}", now)
-            self._by_owner.update(dict.fromkeys(part.owners, part))
-            self._by_bearer.update(dict.fromkeys(part.bearers, part))
+            told = self._eased[link.name] = f"emulated at level `counts`: {why}"
+            effects += self._remake(msgspec.structs.replace(link, level="counts"), now)
+            effects += self._coarsen(self._parts[link.name], told, now)
         if fine or 2 * self._period_ps > REPORT_PERIOD_MAX_PS:
             return effects
         self._period_ps *= 2
@@ -152,6 +147,35 @@ class Twin(Element):
         for link in self._plan.links:
             effects += self._coarsen(self._parts[link.name], told, now)
         return effects
+
+    @property
+    def is_eased(self) -> bool:
+        """Tell whether there is a step to go up."""
+        return bool(self._eased) or self._period_ps > self._plan.report_period_ps
+
+    def refine(self, now: int) -> Effects:
+        """Take back the last step down that stands; nothing where none does. The agents are told."""
+        effects: list[Effect] = []
+        if self._period_ps > self._plan.report_period_ps:
+            self._period_ps //= 2
+            for link in self._plan.links:
+                effects += self._coarsen(self._parts[link.name], self._eased.get(link.name, ""), now)
+            return effects
+        for link in self._plan.links:
+            if link.name in self._eased:
+                effects += self._coarsen(self._parts[link.name], "", now)
+                effects += self._remake(link, now)
+        self._eased.clear()
+        return effects
+
+    def _remake(self, link: LinkPlan, now: int) -> Effects:
+        """Let a link go on as another plan says; its open block is lost."""
+        before = self._parts[link.name]
+        plan = msgspec.structs.replace(link, first_block=before.next_block, initial_key_bits=0)
+        part = self._parts[link.name] = self._make_link(plan)
+        self._by_owner.update(dict.fromkeys(part.owners, part))
+        self._by_bearer.update(dict.fromkeys(part.bearers, part))
+        return part.succeed(before, self._faults, now)
 
     def _coarsen(self, part: Part, why: str, now: int) -> Effects:
         assert isinstance(part, KeyLink)

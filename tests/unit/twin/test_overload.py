@@ -50,3 +50,35 @@ def test_links_bit_by_bit_go_on_as_counts_first():
         assert closed[0].block >= 2
     assert len(world.received(BOB, CountsReport)) > 20
     assert eased(world)[0].finding == "reports every 2 s: 1.5 s behind"
+
+
+def refined(world):
+    known = len(world.sent)
+    world._perform(world.twin.refine(world.now))
+    return [message for _, _, _, message in world.sent[known:]]
+
+
+def test_steps_are_taken_back_in_turn_and_both_agents_are_told():
+    world = running(level="clicks")
+    eased(world)
+    eased(world)
+    assert world.twin.is_eased
+    finding = "emulated at level `counts`: 1.5 s behind"
+    assert refined(world) == [DeviceFault("a-b", "coarse", True, finding)] * 2
+    assert refined(world) == [DeviceFault("a-b", "coarse", False, "")] * 2
+    assert not world.twin.is_eased
+    assert refined(world) == []
+    world.run_until(25 * PS_PER_S)
+    numbers = [block.block for block in world.received(BOB, BlockClosed)]
+    assert numbers == sorted(set(numbers))
+    assert all(block.raw for block in world.received(BOB, BlockClosed))
+
+
+def test_reports_come_as_often_as_before_once_there_is_room():
+    world = running()
+    eased(world)
+    world.run_until(10 * PS_PER_S)
+    assert refined(world) == [DeviceFault("a-b", "coarse", False, "")] * 2
+    known = len(reported(world))
+    world.run_until(40 * PS_PER_S)
+    assert 29 <= len(reported(world)) - known <= 35
