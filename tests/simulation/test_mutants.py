@@ -11,6 +11,7 @@ from qstrata.planes import places
 from qstrata.testing.rules import RULES
 from tests.simulation.crash_mutants import MUTANTS, Mutant
 from tests.simulation.crash_world import LINE, SAES, Point, World
+from tests.simulation.test_pair_alarms import RULES_WITH_MUTANTS as RULES_OF_PAIRS
 from tests.simulation.test_quarantine_crashes import RULES_WITH_MUTANTS
 
 TTL_S = 30
@@ -100,5 +101,5 @@ def test_unchanged_code_breaks_no_rule_where_its_mutants_do(name: str) -> None:
 
 
 def test_every_rule_has_a_mutant() -> None:
-    shown = {mutant.rule for mutant in MUTANTS} | RULES_WITH_MUTANTS
+    shown = {mutant.rule for mutant in MUTANTS} | RULES_WITH_MUTANTS | RULES_OF_PAIRS
     assert shown == {rule.id for rule in RULES}

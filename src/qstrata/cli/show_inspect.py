@@ -114,14 +114,16 @@ def pair_tables(
             circuit.state,
             f"{circuit.pairs_per_s:.1f}",
             str(circuit.delivered),
-            _fidelity(circuit),
+            _measured(circuit.fidelity, circuit.fidelity_error),
+            _measured(circuit.chsh, circuit.chsh_error),
             str(circuit.tested),
             f"{circuit.age_s:.1f}",
             circuit.reason,
         )
         for circuit in circuits
     )
-    told = ("pairs/s>", "delivered>", "fidelity, by tests>", "tested in 60 s>", "age s>", "why")
+    tests = ("fidelity, by tests>", "CHSH, by tests>", "tested in 60 s>")
+    told = ("pairs/s>", "delivered>", *tests, "age s>", "why")
     cells = tuple((row.node, str(row.cells), str(row.given), str(row.held)) for row in memories)
     tables = (
         Table("links for pairs", ("link", "protocol", "state", *figures), link_rows),
@@ -241,10 +243,10 @@ def _link_row(link: LinkView) -> tuple[str, ...]:
     )
 
 
-def _fidelity(circuit: CircuitView) -> str:
-    if circuit.fidelity is None or circuit.fidelity_error is None:
+def _measured(value: float | None, error: float | None) -> str:
+    if value is None or error is None:
         return "not known"
-    return f"{circuit.fidelity:.3f} +- {circuit.fidelity_error:.3f}"
+    return f"{value:.3f} +- {error:.3f}"
 
 
 def _session_row(session: SessionView) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from qstrata.fabric.messages.connectivity_control import LinkBearers
 from qstrata.fabric.messages.policy import CircuitSpec, FibreSpec, PairLinkSpec
 from qstrata.network.description import Description
 from qstrata.network.pair_tables import Circuit, Memories, PairLink
-from qstrata.physics.circuits import CommissionedCircuit
+from qstrata.physics.pair_parameters import CommissionedCircuit
 from qstrata.planes import places
 from qstrata.strata.forwarding.resource.entangler import LinkSide
 from qstrata.strata.forwarding.resource.pair_distiller import Pumping

@@ -27,6 +27,8 @@ class PairViews:
         self._circuits = {row.circuit: row for row in (state.circuits if state is not None else ())}
         self._link_reports = {row.link: row for row in (report.pair_links if report is not None else ())}
         self._reports = {row.circuit: row for row in (report.circuits if report is not None else ())}
+        suspicions = report.pair_suspicions if report is not None else ()
+        self._suspicions = {row.circuit: row for row in suspicions}
         self._now_ps = now_ps
         self._started_ps = started_ps
 
@@ -79,16 +81,25 @@ class PairViews:
     def _circuit(
         self, circuit: Circuit, state: CircuitState | None, report: CircuitReport | None
     ) -> CircuitView:
+        suspicion = self._suspicions.get(circuit.name)
         return CircuitView(
             name=circuit.name,
             sites=circuit.path,
             state=UNHEARD if state is None else state.state,
             reason="" if state is None else state.reason,
             delivered=0 if report is None else report.delivered,
+            kept=0 if report is None else report.kept,
             pairs_per_s=0.0 if report is None else report.pairs_per_s,
             tested=0 if report is None else report.tested,
             fidelity=None if report is None else report.fidelity,
             fidelity_error=None if report is None else report.fidelity_error,
+            chsh=None if report is None else report.chsh,
+            chsh_error=None if report is None else report.chsh_error,
+            errors_z=None if report is None else report.errors_z,
+            errors_x=None if report is None else report.errors_x,
+            exposed=0 if suspicion is None else suspicion.exposed,
+            suspect_after="" if suspicion is None else suspicion.after_pair,
+            suspect_to="" if suspicion is None else suspicion.last_pair,
             age_s=self._age_s(report),
         )
 

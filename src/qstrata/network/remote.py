@@ -145,6 +145,8 @@ class CircuitView(msgspec.Struct, frozen=True, kw_only=True):
     """A virtual circuit: control's state, pairs delivered at both ends, and what tests say of their fidelity.
 
     `fidelity` is estimated from the `tested` pairs of the last minute, which both ends measured; None before.
+    So are the CHSH value and the shares of errors along z and x. While an attack is suspected, `exposed`
+    pairs were kept of those after `suspect_after` (empty: from the first) up to `suspect_to`.
     """
 
     name: str
@@ -152,10 +154,18 @@ class CircuitView(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     reason: str
     delivered: int
+    kept: int
     pairs_per_s: float
     tested: int
     fidelity: float | None
     fidelity_error: float | None
+    chsh: float | None
+    chsh_error: float | None
+    errors_z: float | None
+    errors_x: float | None
+    exposed: int
+    suspect_after: str
+    suspect_to: str
     age_s: float
 
 

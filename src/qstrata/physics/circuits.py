@@ -9,27 +9,14 @@ decay in the mean time (Jensen), and a link of single clicks is taken at its wor
 import math
 from collections.abc import Sequence
 
-import msgspec
-
 from qstrata.physics.bell import BellDiagonal, BellState
 from qstrata.physics.density import bell_diagonal
-from qstrata.physics.entanglement_distillation import Distillation, distil
-from qstrata.physics.pair_link import DeviceParameters, PairLinkParameters, heralded_state
+from qstrata.physics.entanglement_distillation import distil
+from qstrata.physics.pair_link import heralded_state
+from qstrata.physics.pair_parameters import CommissionedCircuit
 
 WORST_LOSS_DB = 200.0
 _FRAME = BellState.PSI_PLUS
-
-
-class CommissionedCircuit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Describe a circuit: its links from end to end, and the devices of its stations, ends included.
-
-    Its ends distil every pair by `distillation` as often as `rounds` says.
-    """
-
-    links: tuple[PairLinkParameters, ...]
-    devices: tuple[DeviceParameters, ...]
-    distillation: Distillation | None = None
-    rounds: int = 0
 
 
 def least_state(circuit: CommissionedCircuit, ages_ps: Sequence[float]) -> BellDiagonal:

@@ -6,6 +6,7 @@ import msgspec
 
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_S
+from qstrata.physics.entanglement_distillation import Distillation
 from qstrata.physics.figure import Figure
 from qstrata.physics.memories import MemoryParameters, check_memory
 
@@ -68,6 +69,18 @@ DEVICE_PARAMETERS = (
     Figure("two_qubit_gate_ps", "time of a gate on two qubits", "ps", 0.0, PS_PER_S, 0.0, _OURS),
     Figure("measure_ps", "time of a measurement", "ps", 0.0, PS_PER_S, 0.0, _OURS),
 )
+
+
+class CommissionedCircuit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Describe a circuit: its links from end to end, and the devices of its stations, ends included.
+
+    Its ends distil every pair by `distillation` as often as `rounds` says.
+    """
+
+    links: tuple[PairLinkParameters, ...]
+    devices: tuple[DeviceParameters, ...]
+    distillation: Distillation | None = None
+    rounds: int = 0
 
 
 def check_pair_link(link: PairLinkParameters) -> None:

@@ -29,7 +29,8 @@ Log = Path | str | Iterable[bytes | str]
 """A path, or the lines themselves."""
 
 QUARANTINES = ("QuarantineKeys", "KeysQuarantined", "QuarantineBlocks", "BlocksQuarantined")
-JUDGED_MESSAGES = ("Relay", "KeysDelivered", *QUARANTINES)
+MARKED, CHOICE = "CircuitMarked", "PairChoice"
+JUDGED_MESSAGES = ("Relay", "KeysDelivered", MARKED, CHOICE, *QUARANTINES)
 SENT = "sent"
 REFUSED = "refused"
 

@@ -13,6 +13,7 @@ import msgspec
 from qstrata.fabric.log import Answered, BlockHeld, KeyHeld, NodeEvent, PadUsed, Settled
 from qstrata.store.records import BatchState, KeyState
 from qstrata.testing.evidence import (
+    MARKED,
     QUARANTINES,
     SENT,
     BatchRow,
@@ -163,6 +164,7 @@ class Facts:
         self.suspects: dict[str, tuple[str, ...]] = {}
         self.windows: dict[tuple[str, str], tuple[int, int]] = {}
         self.barred: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+        self.marked: dict[tuple[str, str], int] = {}
         self.started: dict[str, int] = {}
         self.time_ps = 0
         self.sequence = 0
@@ -293,6 +295,11 @@ class Facts:
             return
         if message.type in QUARANTINES:
             self._quarantine(message)
+        elif message.type == MARKED:
+            circuit, _, suspected = message.texts()
+            self.marked.pop((message.site, circuit), None)
+            if suspected == "True":
+                self.marked[message.site, circuit] = self.sequence
         elif message.type == "KeysDelivered":
             site = message.site
             for key_id in message.texts()[1].split():
@@ -330,6 +337,8 @@ class Facts:
 
     def _node_event(self, event: NodeEvent) -> None:
         self.started[event.node] = self.sequence
+        for key in [key for key in self.marked if key[0] == event.node]:
+            del self.marked[key]
         for block in self.blocks.values():
             at = block.sites.get(event.node)
             if at is not None:

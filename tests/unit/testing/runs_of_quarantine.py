@@ -74,14 +74,45 @@ def given_key_not_named(story: Story) -> None:
     story.send("F1", "service.res/d/north/kme", "KeysQuarantined", LINK, 5, "k2 k3")
 
 
+HEAD = "forwarding.res/d/north/repeater.c1"
+
+
+def mark(story: Story, suspected: bool) -> None:
+    story.send("F2", HEAD, "CircuitMarked", "c1", 7, suspected)
+
+
+def choose(story: Story, pair: str, tested: bool, sender: str = HEAD) -> None:
+    story.send("T5", sender, "PairChoice", "c1", pair, tested)
+
+
+def clean_marked_circuit_keeps_no_pair_until_it_is_marked_so_no_more(story: Story) -> None:
+    choose(story, "l/1", tested=False)
+    mark(story, suspected=True)
+    choose(story, "l/2", tested=True)
+    # A station between passes the head's word on.
+    choose(story, "l/1", tested=False, sender="forwarding.res/d/south/repeater.c1")
+    mark(story, suspected=False)
+    choose(story, "l/3", tested=False)
+    mark(story, suspected=True)
+    story.note(NodeEvent("north", "start"))
+    choose(story, "l/4", tested=False)
+
+
+def pair_of_a_marked_circuit_is_kept(story: Story) -> None:
+    mark(story, suspected=True)
+    choose(story, "l/2", tested=False)
+
+
 CLEAN: list[Callable[[Story], None]] = [
     clean_given_key_is_named_and_its_copy_set_aside,
     clean_blocks_beyond_the_window_mask_on,
     clean_block_that_comes_after_a_restart,
+    clean_marked_circuit_keeps_no_pair_until_it_is_marked_so_no_more,
 ]
 RUNS: list[tuple[str, Callable[[Story], None]]] = [
     ("set-aside", key_given_after_it_was_set_aside),
     ("set-aside", block_masks_after_it_was_set_aside),
     ("set-aside", block_masks_that_came_after_it_was_set_aside),
     ("exposed-named", given_key_not_named),
+    ("suspect-kept", pair_of_a_marked_circuit_is_kept),
 ]

@@ -6,7 +6,7 @@ import msgspec
 
 from qstrata.core.address import End
 from qstrata.fabric.messages.base import Message
-from qstrata.physics.circuits import CommissionedCircuit
+from qstrata.physics.pair_parameters import CommissionedCircuit
 from qstrata.physics.parameters import KeyLinkParameters
 
 

@@ -7,7 +7,7 @@ import msgspec
 from qstrata.core.address import End
 from qstrata.fabric.messages.base import CONNECTIVITY_SDN, FORWARDING_SDN, SERVICE_SDN, Message
 from qstrata.fabric.messages.samples import KmeSample, LinkPoolSample, Stages, TerminationSample
-from qstrata.physics.circuits import CommissionedCircuit
+from qstrata.physics.pair_parameters import CommissionedCircuit
 from qstrata.physics.parameters import KeyLinkParameters
 
 

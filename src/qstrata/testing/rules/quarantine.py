@@ -1,7 +1,7 @@
 """The rules of quarantine: what is set aside is used no more, and what was given before is named."""
 
 from qstrata.fabric.log import Answered, PadUsed
-from qstrata.testing.evidence import SENT, Message
+from qstrata.testing.evidence import CHOICE, SENT, Message
 from qstrata.testing.facts import MASK
 from qstrata.testing.rules.base import Rule
 from qstrata.testing.verdict import Case
@@ -34,6 +34,18 @@ def _block_set_aside(case: Case, pad: PadUsed) -> None:
         case.blame("set-aside", text, barred, facts.sequence)
 
 
+def _pair_kept(case: Case, message: Message) -> None:
+    if message.type != CHOICE or message.outcome != SENT:
+        return
+    circuit, pair, tested = message.texts()
+    since = case.facts.marked.get((message.site, circuit), -1)
+    if since >= 0 and tested != "True":
+        text = (
+            f"pair {pair} of {circuit} is kept at {message.site}, which had marked it as suspected"
+        )
+        case.blame("suspect-kept", text, since, case.facts.sequence)
+
+
 RULES = (
     Rule(
         "set-aside",
@@ -44,5 +56,10 @@ RULES = (
         "exposed-named",
         "A KME that sets suspect keys aside names those of them that it had given.",
         ((Message, _exposed_named),),
+    ),
+    Rule(
+        "suspect-kept",
+        "The head of a circuit that says it is marked as suspected keeps no pair until it says otherwise.",
+        ((Message, _pair_kept),),
     ),
 )

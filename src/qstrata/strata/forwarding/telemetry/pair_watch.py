@@ -13,8 +13,9 @@ from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.reports import Evidence, PairSuspicion
 from qstrata.fabric.messages.samples import StationSample
 from qstrata.physics.bell import BellDiagonal
-from qstrata.physics.circuits import CommissionedCircuit, least_state
+from qstrata.physics.circuits import least_state
 from qstrata.physics.pair_attacks import PairCounts, is_worse, pair_findings
+from qstrata.physics.pair_parameters import CommissionedCircuit
 from qstrata.strata.forwarding.telemetry.pairs import AXES, Tally, of_settings, rows
 
 PASS_TESTS = 1000
