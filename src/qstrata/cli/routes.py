@@ -90,7 +90,7 @@ def _show(reports: tuple["PolicyReport", ...]) -> None:
 
     has_run = reports[0].measured_pairs_per_s is not None
     columns: tuple[str, ...] = ("circuit", "path", "hops>", "km>", "dB>", "pairs/s>", "fidelity>")
-    totals: tuple[str, ...] = ("policy", "served>", "pairs/s>", "worst fidelity>", "fairness>")
+    totals: tuple[str, ...] = ("policy", "served>", "as asked>", "pairs/s>", "worst fidelity>", "fairness>")
     if has_run:
         columns, totals = (*columns, "run pairs/s>", "run fidelity>"), (*totals, "run pairs/s>")
     tables = []
@@ -108,6 +108,7 @@ def _total(report: "PolicyReport") -> tuple[str, ...]:
     return (
         f"{report.policy} (the file's)" if report.in_file else report.policy,
         f"{report.served} of {len(report.circuits)}",
+        str(report.as_asked),
         f"{report.pairs_per_s:.4g}",
         _figure(report.worst_fidelity),
         f"{report.fairness:.2f}",

@@ -9,7 +9,7 @@ from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_S, to_seconds
 from qstrata.network.description import Description, Node
 from qstrata.network.document import Problem, View
-from qstrata.network.pair_tables import Circuit, PairLink
+from qstrata.network.pair_tables import CELLS_TO_DISTIL, Circuit, PairLink
 from qstrata.network.routing_policies import find_policy
 from qstrata.physics.bell import BellState
 from qstrata.physics.density import bell_diagonal
@@ -61,8 +61,8 @@ def plan_circuits(
     chosen = tuple(policy.plan(requests, network)) if requests else ()
     if broken := broken_promise(requests, network, chosen):
         raise InputError(
-            f"the routing policy {policy.name} breaks a promise: {broken}; take another policy, and have this "
-            "one checked by `qstrata.testing.check_routing_policy`"
+            f"the routing policy {policy.name} breaks a promise: {broken}; take another one, and check "
+            "this by `qstrata.testing.check_routing_policy`"
         )
     planned: dict[str, Planned] = {row.circuit: row for row in chosen}
     return tuple((fixed | planned)[circuit.name] for circuit in description.circuits)
@@ -82,7 +82,20 @@ def with_paths(description: Description, planned: Collection[Planned]) -> Descri
 def request_of(circuit: Circuit) -> PairRequest:
     """Return what a circuit asks of a routing policy."""
     a, b = circuit.between or (circuit.path[0], circuit.path[-1])
-    return PairRequest(circuit=circuit.name, a=a, b=b, pairs_per_s=circuit.pairs_per_s)
+    # What a cut-off and distillation make of a path is judged once it is chosen.
+    is_plain = circuit.distil is None and circuit.cutoff_ms is None
+    return PairRequest(
+        circuit=circuit.name,
+        a=a,
+        b=b,
+        pairs_per_s=circuit.pairs_per_s,
+        least_fidelity=(circuit.fidelity or 0.0) if is_plain else 0.0,
+        cells_at_end=_cells_at_end(circuit),
+    )
+
+
+def _cells_at_end(circuit: Circuit) -> int:
+    return 1 + (CELLS_TO_DISTIL if circuit.distil is not None else 0)
 
 
 def network_of(
@@ -90,9 +103,10 @@ def network_of(
 ) -> PairNetwork:
     """Return what circuits may take of a network; `taken` are the paths that circuits have already."""
     serves = {link: row.circuit for row in taken for link in row.path.links}
+    at_end = {circuit.name: _cells_at_end(circuit) for circuit in description.circuits}
     used: dict[str, int] = {}
     for row in taken:
-        for site, cells in cells_of(row.path.sites):
+        for site, cells in cells_of(row.path.sites, at_end[row.circuit]):
             used[site] = used.get(site, 0) + cells
     return PairNetwork(
         links=tuple(

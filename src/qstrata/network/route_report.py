@@ -58,7 +58,7 @@ class RouteRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicyReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a policy makes of all circuits.
+    """What a policy makes of all circuits: how many have a path, and how many the fidelity asked for too.
 
     `fairness` is Jain's index of their expected rates, refused ones 0: 1 where all are equal, 1/n where one
     has all (Jain, Chiu, Hawe, DEC-TR-301, 1984).
@@ -69,6 +69,7 @@ class PolicyReport(msgspec.Struct, frozen=True, kw_only=True):
     in_file: bool
     circuits: tuple[RouteRow, ...]
     served: int
+    as_asked: int
     pairs_per_s: float
     worst_fidelity: float | None
     fairness: float
@@ -111,6 +112,7 @@ def policy_report(
         in_file=policy == description.policy.pair_routing,
         circuits=rows,
         served=len(served),
+        as_asked=sum(not row.is_below for row in served),
         pairs_per_s=math.fsum(rates),
         worst_fidelity=min((row.fidelity for row in served if row.fidelity is not None), default=None),
         fairness=jain(rates),
@@ -130,7 +132,7 @@ def _row(description: Description, resources: Resources, row: Planned, measured:
     ends = (request.a, request.b)
     if isinstance(row, NoRoute):
         return RouteRow(
-            circuit=row.circuit, ends=ends, least_fidelity=request.least_fidelity, refused=row.reason
+            circuit=row.circuit, ends=ends, least_fidelity=circuit.fidelity or 0.0, refused=row.reason
         )
     links = [resources.links[link] for link in row.path.links]
     expected = expect(resources, row.path, request.pairs_per_s)
@@ -143,7 +145,7 @@ def _row(description: Description, resources: Resources, row: Planned, measured:
         loss_db=math.fsum(link.loss_db for link in links),
         pairs_per_s=expected.rate_per_s,
         fidelity=expected.fidelity,
-        least_fidelity=request.least_fidelity,
+        least_fidelity=circuit.fidelity or 0.0,
         measured=measured,
     )
 

@@ -4,7 +4,6 @@ import heapq
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from qstrata.planes.pair_routes import (
-    CELLS_AT_END,
     CELLS_BETWEEN,
     SITES_MAX,
     PairLinkView,
@@ -20,13 +19,14 @@ Weight = Callable[[PairLinkView], float]
 _Steps = Mapping[str, Sequence[tuple[PairLinkView, str]]]
 
 
-def cheapest_paths(resources: Resources, a: str, b: str, weight: Weight, count: int) -> list[PairPath]:
-    """Return up to `count` paths between two nodes within what is free, cheapest first, each node once.
+def cheapest_paths(resources: Resources, request: PairRequest, weight: Weight, count: int) -> list[PairPath]:
+    """Return up to `count` paths for a circuit within what is free, cheapest first, each node once.
 
     Of equal costs the fewest hops come first, then the first by link names. Source: Yen, Management Science
     17, 712 (1971); `count` times hops searches of Dijkstra.
     """
-    if min(resources.free_cells(end) for end in (a, b)) < CELLS_AT_END:
+    a, b = request.a, request.b
+    if min(resources.free_cells(end) for end in (a, b)) < request.cells_at_end:
         return []
     steps = _free_steps(resources, a, b)
     costs = {view.link: weight(view) for view in resources.links.values()}
@@ -94,14 +94,14 @@ def _cheapest(
 def shortage(request: PairRequest, resources: Resources) -> str:
     """Say what a circuit lacks on the path that lacks least, and what would help."""
     queue: list[tuple[int, int, tuple[str, ...], tuple[str, ...]]] = [
-        (_lacks(resources, request.a, CELLS_AT_END), 0, (), (request.a,))
+        (_lacks(resources, request.a, request.cells_at_end), 0, (), (request.a,))
     ]
     seen: set[str] = set()
     while queue:
         lacking, hops, links, sites = heapq.heappop(queue)
         site = sites[-1]
         if site == request.b:
-            return "; ".join(_named(resources, PairPath(sites, links)))
+            return "; ".join(_named(resources, request, PairPath(sites, links)))
         if site in seen:
             continue
         seen.add(site)
@@ -110,7 +110,7 @@ def shortage(request: PairRequest, resources: Resources) -> str:
                 continue
             other = view.b if site == view.a else view.a
             if other not in seen:
-                cells = CELLS_AT_END if other == request.b else CELLS_BETWEEN
+                cells = request.cells_at_end if other == request.b else CELLS_BETWEEN
                 short = (view.link in resources.serves) + _lacks(resources, other, cells)
                 step = (lacking + short, hops + 1, (*links, view.link), (*sites, other))
                 heapq.heappush(queue, step)
@@ -123,12 +123,12 @@ def _lacks(resources: Resources, node: str, cells: int) -> int:
     return int(resources.free_cells(node) < cells)
 
 
-def _named(resources: Resources, path: PairPath) -> list[str]:
+def _named(resources: Resources, request: PairRequest, path: PairPath) -> list[str]:
     taken = [link for link in path.links if link in resources.serves]
     told = [f"link {link} serves circuit {resources.serves[link]}" for link in taken]
     if taken:
         told[-1] += ", and a link serves one: add a link that leads around it, or give that circuit up"
-    for site, cells in cells_of(path.sites):
+    for site, cells in cells_of(path.sites, request.cells_at_end):
         free = resources.free_cells(site)
         if site not in resources.nodes:
             told.append(f"node {site} has no memories: give it `memories: {{cells: {cells}}}`")

@@ -45,7 +45,7 @@ def in_order(requests: Sequence[PairRequest], network: PairNetwork, choose: Choo
         if isinstance(chosen, str):
             planned.append(NoRoute(request.circuit, chosen))
         else:
-            resources.take(request.circuit, chosen)
+            resources.take(request, chosen)
             planned.append(PairRoute(request.circuit, chosen))
     return tuple(planned)
 
@@ -54,7 +54,7 @@ def offers(request: PairRequest, resources: Resources, *weights: Weight) -> list
     """Return the cheapest paths by each of the weights, each once, with what they give."""
     found: dict[PairPath, None] = {}
     for weight in weights:
-        found |= dict.fromkeys(cheapest_paths(resources, request.a, request.b, weight, CANDIDATES))
+        found |= dict.fromkeys(cheapest_paths(resources, request, weight, CANDIDATES))
     return [Offer(path, expect(resources, path, request.pairs_per_s)) for path in found]
 
 
@@ -93,7 +93,7 @@ def _by_fidelity(offer: Offer) -> tuple[float, float, int, tuple[str, ...]]:
 
 def _cheapest(weight: Weight) -> Choose:
     def choose(request: PairRequest, resources: Resources) -> PairPath | str:
-        found = cheapest_paths(resources, request.a, request.b, weight, 1)
+        found = cheapest_paths(resources, request, weight, 1)
         return found[0] if found else shortage(request, resources)
 
     return choose
@@ -142,7 +142,7 @@ def _joint_rate(requests: Sequence[PairRequest], network: PairNetwork) -> tuple[
     resources = Resources(network)
     for request in requests:
         if request.circuit in paths:
-            resources.take(request.circuit, paths[request.circuit])
+            resources.take(request, paths[request.circuit])
     planned: list[Planned] = []
     for request in requests:
         if request.circuit not in paths:
@@ -151,7 +151,7 @@ def _joint_rate(requests: Sequence[PairRequest], network: PairNetwork) -> tuple[
                 planned.append(NoRoute(request.circuit, chosen))
                 continue
             paths[request.circuit] = chosen
-            resources.take(request.circuit, chosen)
+            resources.take(request, chosen)
         planned.append(PairRoute(request.circuit, paths[request.circuit]))
     return tuple(planned)
 
@@ -164,7 +164,7 @@ class _Search:
     ) -> None:
         self._resources = Resources(network)
         self._offers = [_good_enough(request, self._resources) for request in requests]
-        self._names = [request.circuit for request in requests]
+        self._requests = requests
         self._steps = 0
         self.best = {row.circuit: row.path for row in first if isinstance(row, PairRoute)}
         rates = {request.circuit: request.pairs_per_s for request in requests}
@@ -185,16 +185,16 @@ class _Search:
         served, more = self._at_most[at]
         if (len(chosen) + served, rate + more) <= self._score or self._steps >= STEPS_MAX:
             return
-        if at == len(self._names):
+        if at == len(self._requests):
             self._score, self.best = (len(chosen), rate), dict(chosen)
             return
+        request = self._requests[at]
         for offer in self._offers[at]:
             self._steps += 1
-            if self._resources.fits(offer.path):
-                circuit = self._names[at]
-                self._resources.take(circuit, offer.path)
-                self._go(at + 1, {**chosen, circuit: offer.path}, rate + offer.expected.rate_per_s)
-                self._resources.give_back(offer.path)
+            if self._resources.fits(request, offer.path):
+                self._resources.take(request, offer.path)
+                self._go(at + 1, {**chosen, request.circuit: offer.path}, rate + offer.expected.rate_per_s)
+                self._resources.give_back(request, offer.path)
         self._go(at + 1, chosen, rate)
 
 

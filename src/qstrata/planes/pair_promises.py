@@ -37,9 +37,9 @@ def _broken(
             yield from _broken_refusal(row, network)
             continue
         yield from _broken_path(request, row.path, resources)
-        if not resources.fits(row.path):
+        if not resources.fits(request, row.path):
             yield f"{request.circuit}: links or memory cells on {row.path.sites} serve others already"
-        resources.take(request.circuit, row.path)
+        resources.take(request, row.path)
 
 
 def _broken_refusal(row: NoRoute, network: PairNetwork) -> Iterator[str]:

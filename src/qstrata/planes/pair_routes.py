@@ -1,7 +1,8 @@
 """Routes of circuits for entangled pairs: what a routing policy is given, what it answers, what it may take.
 
 A policy plans all circuits of a network at once. A link serves one circuit; a circuit needs one memory cell
-at each end and two at every node between. No secret is at a node that swaps, so that untrusted ones may.
+at each end, more where it distils there, and two at every node between. No secret is at a node that swaps, so
+that untrusted ones may.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ import msgspec
 SITES_MAX = 64
 """A circuit has at most so many nodes."""
 
-CELLS_AT_END, CELLS_BETWEEN = 1, 2
+CELLS_BETWEEN = 2
 
 
 class PairLinkView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -74,7 +75,8 @@ class PairNetwork(msgspec.Struct, frozen=True):
 class PairRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A circuit that wants a path between two nodes.
 
-    It is asked for `pairs_per_s` at most; `least_fidelity` 0 means any.
+    It is asked for `pairs_per_s` at most; `least_fidelity` 0 means any; it needs `cells_at_end` memory cells
+    at each of its ends.
     """
 
     circuit: str
@@ -82,6 +84,7 @@ class PairRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     b: str
     pairs_per_s: float = 10.0
     least_fidelity: float = 0.0
+    cells_at_end: int = 1
 
 
 class PairPath(msgspec.Struct, frozen=True, gc=False):
@@ -137,29 +140,29 @@ class Resources:
         view = self.nodes.get(node)
         return 0 if view is None else view.cells - self.used[node]
 
-    def take(self, circuit: str, path: PairPath) -> None:
+    def take(self, request: PairRequest, path: PairPath) -> None:
         """Give a path to a circuit."""
-        self.serves |= dict.fromkeys(path.links, circuit)
-        self._use(path.sites, 1)
+        self.serves |= dict.fromkeys(path.links, request.circuit)
+        self._use(request, path, 1)
 
-    def give_back(self, path: PairPath) -> None:
+    def give_back(self, request: PairRequest, path: PairPath) -> None:
         """Take a path from its circuit again."""
         for link in path.links:
             del self.serves[link]
-        self._use(path.sites, -1)
+        self._use(request, path, -1)
 
-    def fits(self, path: PairPath) -> bool:
-        """Tell whether all that a path needs is free."""
+    def fits(self, request: PairRequest, path: PairPath) -> bool:
+        """Tell whether all that a circuit needs on a path is free."""
         return not any(link in self.serves for link in path.links) and all(
-            self.free_cells(site) >= cells for site, cells in cells_of(path.sites)
+            self.free_cells(site) >= cells for site, cells in cells_of(path.sites, request.cells_at_end)
         )
 
-    def _use(self, sites: Sequence[str], sign: int) -> None:
-        for site, cells in cells_of(sites):
+    def _use(self, request: PairRequest, path: PairPath, sign: int) -> None:
+        for site, cells in cells_of(path.sites, request.cells_at_end):
             self.used[site] += sign * cells
 
 
-def cells_of(sites: Sequence[str]) -> Iterable[tuple[str, int]]:
+def cells_of(sites: Sequence[str], at_end: int) -> Iterable[tuple[str, int]]:
     """Return the nodes of a path, each with the memory cells that a circuit needs there."""
     last = len(sites) - 1
-    return ((site, CELLS_AT_END if at in (0, last) else CELLS_BETWEEN) for at, site in enumerate(sites))
+    return ((site, at_end if at in (0, last) else CELLS_BETWEEN) for at, site in enumerate(sites))

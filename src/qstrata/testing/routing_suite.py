@@ -60,12 +60,12 @@ def _demand(holds: bool, policy: RoutingPolicy, case: Case, promise: str) -> Non
 def _check_refusals(policy: RoutingPolicy, case: Case, planned: Sequence[Planned]) -> None:
     """Demand that whoever asks for no fidelity is not refused while a path is left."""
     left = Resources(case.network)
-    for row in planned:
+    for request, row in zip(case.requests, planned, strict=True):
         if isinstance(row, PairRoute):
-            left.take(row.circuit, row.path)
+            left.take(request, row.path)
     for request, row in zip(case.requests, planned, strict=True):
         if isinstance(row, NoRoute) and not request.least_fidelity:
-            free = cheapest_paths(left, request.a, request.b, lambda view: 1.0, 1)
+            free = cheapest_paths(left, request, lambda view: 1.0, 1)
             told = f"{request.circuit} is refused though {free and free[0].sites} is free"
             _demand(not free, policy, case, told)
 
@@ -93,6 +93,8 @@ def cases() -> Iterator[Case]:
     yield Case("a line whose middle is taken", _requests("ad ab"), _network("ab bc cd", taken="bc"))
     yield Case("a line with a node of one cell", _requests("ac bc"), _network("ab bc", cells={"b": 1}))
     yield Case("a line with a node without memories", _requests("ac"), _network("ab bc", cells={"b": 0}))
+    greedy = tuple(msgspec.structs.replace(each, cells_at_end=3) for each in _requests("ac ca"))
+    yield Case("a line for two that distil", greedy, _network("ab bc ad dc", cells={"a": 5, "c": 6}))
     yield Case("two islands", _requests("ac cd"), _network("ab cd"))
     yield Case("a diamond for three", _requests("ad da ad"), _network("ab bd ac cd"))
     yield Case("a ring for all its diagonals", _requests("ac bd ac"), _network("ab bc cd da"))

@@ -5,9 +5,10 @@ import pytest
 
 from qstrata.core.errors import InputError
 from qstrata.network.difference import difference
+from qstrata.network.document import DescriptionError
 from qstrata.network.in_force import file_text
 from qstrata.network.loader import load, load_text
-from qstrata.network.pair_routing import network_of, plan_circuits
+from qstrata.network.pair_routing import network_of, plan_circuits, request_of
 from qstrata.network.plan import make_plan
 from qstrata.network.route_report import jain, policy_report
 from qstrata.network.routing_policies import find_policy, policy_names
@@ -52,6 +53,23 @@ def test_a_second_circuit_goes_round_and_a_fixed_path_comes_first():
     assert paths(TEXT + SECOND) == {"one": ("a", "b", "c"), "two": ("c", "d", "a")}
     fixed = "  - {name: two, path: [c, b, a]}\n"
     assert paths(TEXT + fixed) == {"one": ("a", "d", "c"), "two": ("c", "b", "a")}
+
+
+def test_a_circuit_whose_ends_distil_needs_a_cell_more_at_each():
+    three = TEXT.replace("cells: 4", "cells: 3") + SECOND
+    distils = three.replace("between: [a, c]", "between: [a, c], distil: {}")
+    assert paths(distils)["two"] == ("c", "d", "a")
+    both = distils.replace("between: [c, a]", "between: [c, a], distil: {}")
+    with pytest.raises(DescriptionError, match=r"node [ac] has 1 of its 3 memory cells free and 2 are needed"):
+        load_text(both, "square.yaml")
+
+
+def test_a_fidelity_is_asked_of_the_policy_where_nothing_else_betters_pairs():
+    wants = load_text(TEXT.replace("between: [a, c]", "between: [a, c], fidelity: 0.9"), "square.yaml")
+    assert request_of(wants.circuits[0]).least_fidelity == 0.9
+    low = TEXT.replace("shortest", "rate-above-fidelity").replace("c], pairs", "c], fidelity: 0.97, pairs")
+    with pytest.raises(DescriptionError, match=r"and 0\.97 is asked for"):
+        load_text(low, "square.yaml")
 
 
 def test_an_untrusted_node_swaps_for_it_sees_no_secret():

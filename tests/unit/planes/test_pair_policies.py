@@ -143,11 +143,11 @@ def best_by_trying_all(requests, net):
         for choice in range(3 ** len(order)):
             resources, served, rate = Resources(net), 0, 0.0
             for at, request in enumerate(order):
-                found = cheapest_paths(resources, request.a, request.b, lambda view: 1.0, 3)
+                found = cheapest_paths(resources, request, lambda view: 1.0, 3)
                 if found:
                     path = found[choice // 3**at % 3 % len(found)]
                     rate += expect(resources, path, request.pairs_per_s).rate_per_s
-                    resources.take(request.circuit, path)
+                    resources.take(request, path)
                     served += 1
             best = max(best, (served, rate))
     return best
@@ -186,6 +186,6 @@ def test_k_cheapest_paths_are_those_of_an_independent_search():
         graph.add_edge(names.index(each.a), names.index(each.b), None)
     every = rustworkx.all_simple_paths(graph, 0, len(names) - 1)
     costs = sorted(sum(lengths[frozenset((names[a], names[b]))] for a, b in pairwise(path)) for path in every)
-    found = cheapest_paths(Resources(network(*links)), "a", "g", lambda view: view.length_km, 10_000)
+    found = cheapest_paths(Resources(network(*links)), *asked("ag"), lambda view: view.length_km, 10_000)
     assert [sum(lengths[frozenset(pair)] for pair in pairwise(path.sites)) for path in found] == costs
     assert len({path.sites for path in found}) == len(found) > 20
