@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "build" / "peers"
 DRIVERS = Path(__file__).resolve().parent / "peers"
 INSTALL_S = 900.0
+REPORT_S = 10.0
+"""How often the progress of an installation is told."""
 GRACE_S = 30.0
 """What a driver may take beyond the limit it was given: its imports, and an unwatched last pair."""
 
@@ -54,42 +58,86 @@ class Failure(Exception):  # noqa: N818
     """Say why a peer gave no figure."""
 
 
-def installed(peer: Peer) -> None:
-    """Make the peer's environment where there is none. Raises Failure where that does not go."""
-    folder, ready = peer.folder, peer.folder / ".ready"
+@cache
+def trouble(peer: Peer) -> str:
+    """Make the peer's environment where there is none; return why that does not go, empty if it does.
+
+    This alone uses the network, and tries only once.
+    """
+    ready = peer.folder / ".ready"
     if peer.given or ready.exists():
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    sys.stderr.write(f"installing {peer.package} in {folder}\n")
-    pip = [str(peer.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", peer.package]
-    for command in ([sys.executable, "-m", "venv", str(folder)], pip):
-        try:
-            done = subprocess.run(command, stdout=sys.stderr, timeout=INSTALL_S, check=False)
-        except subprocess.TimeoutExpired:
-            raise Failure(f"cannot be installed within {INSTALL_S:.0f} s") from None
-        if done.returncode:
-            raise Failure("cannot be installed here")
+        return ""
+    shutil.rmtree(peer.folder, ignore_errors=True)
+    peer.folder.parent.mkdir(parents=True, exist_ok=True)
+    log = peer.folder.with_suffix(".log")
+    pip = [str(peer.python), "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]
+    try:
+        _run([sys.executable, "-m", "venv", str(peer.folder)], peer, log)
+        _run([*pip, peer.package], peer, log)
+    except (Failure, OSError) as fault:
+        tell(f"{peer.package}: {fault}")
+        return f"{fault} ({log.relative_to(ROOT)})"
     # The last file: a set-up cut short is done again.
     ready.touch()
+    tell(f"{peer.package}: installed")
+    return ""
+
+
+def _run(command: list[str], peer: Peer, log: Path) -> None:
+    """Run one step of an installation and tell how it goes; Failure where it fails or takes too long."""
+    began_s = told_s = time.monotonic()
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        while process.poll() is None:
+            time.sleep(0.1)
+            now_s = time.monotonic()
+            if now_s - began_s > INSTALL_S:
+                raise Failure(f"cannot be installed within {INSTALL_S:.0f} s")
+            if now_s - told_s > REPORT_S:
+                told_s = now_s
+                tell(f"installing {peer.package}, {now_s - began_s:.0f} s: {last_line(log)[:80]}")
+    finally:
+        _end(process)
+    if process.returncode:
+        raise Failure(f"cannot be installed here: {last_line(log)[:160]}")
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that says anything."""
+    lines = log.read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def tell(progress: str) -> None:
+    """Tell those who wait what is done."""
+    sys.stderr.write(progress + "\n")
+    sys.stderr.flush()
 
 
 def ask(peer: Peer, driver: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Let a driver answer one request in the peer's environment; its whole process group ends with it.
 
-    `asked["limit_s"]` is what it may take. Raises Failure where it hangs, fails or answers nothing.
+    `asked["limit_s"]` is what it may take. Raises Failure where it cannot be installed, hangs, fails or
+    answers nothing.
     """
-    installed(peer)
+    if why := trouble(peer):
+        raise Failure(why)
+    tell(f"{peer.name}: {driver.stem}, up to {asked['limit_s'] + GRACE_S:.0f} s")
     # A file, not a pipe: what a driver leaves running would hold a pipe open.
     with tempfile.TemporaryFile() as question, tempfile.TemporaryFile() as output:
         question.write(json.dumps(asked).encode() + b"\n")
         question.seek(0)
-        process = subprocess.Popen(
-            [str(peer.python), str(driver)],
-            stdin=question,
-            stdout=output,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                [str(peer.python), str(driver)],
+                stdin=question,
+                stdout=output,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as fault:
+            raise Failure(f"cannot be started: {fault}") from None
         try:
             code = process.wait(asked["limit_s"] + GRACE_S)
         except subprocess.TimeoutExpired:

@@ -1,26 +1,24 @@
-"""`python -m benchmarks.twin [--json]`: the twin beside SeQUeNCe, QuNetSim and SimQN, same parameters.
+"""`python -m benchmarks.twin [--json] [--docs]`: the twin beside SeQUeNCe, QuNetSim and SimQN.
 
-Ours, SeQUeNCe and SimQN are measured on the processor time of one core; QuNetSim, which waits for its own
-threads and processes, by the clock. Each peer runs in an environment of its own, which is made where there is
-none, and gets about a minute; one that cannot be installed or hangs is reported as such.
+All get the same parameters. Ours, SeQUeNCe and SimQN are measured on the processor time of one core,
+QuNetSim, which waits for its own threads and processes, by the clock. Each has an environment of its own,
+made where there is none, and gets about a minute; one that cannot be installed or hangs is reported as such.
 """
 
 import argparse
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.chain import description
-from benchmarks.environments import DRIVERS, PEERS, ROOT, Failure, Peer, ask, installed
+from benchmarks.environments import DRIVERS, PEERS, ROOT, Failure, Peer, ask, trouble
 from benchmarks.postprocessing import BOTH_ENDS, FRAME_BITS, MEMORY, SLOWER_END, WORST, postprocessing
+from benchmarks.twin_table import Line, show, with_table
 from qstrata.core.randomness import stream
 from qstrata.physics.chain import run
 from qstrata.physics.clicks import ClickSampler
@@ -28,6 +26,7 @@ from qstrata.physics.parameters import LinkParameters
 from qstrata.physics.profiles import profile
 
 SEQUENCE, QUNETSIM, SIMQN = PEERS
+PAGE = ROOT / "docs" / "explanation" / "speed.md"
 LIMIT_S = 40.0
 LENGTH_KM, LOSS_DB = 50.0, 10.0
 PULSES = 10**9
@@ -48,17 +47,12 @@ CHAIN = {
 """The chain of `benchmarks.chain`, as drivers are asked for it."""
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One line of the table: `per_s` of `unit`, None where a peer gave none; `ratio` is ours over it."""
+class Measured(msgspec.Struct, frozen=True):
+    """What a peer gave: its version, how much a second, and what was run."""
 
-    row: str
-    who: str
-    per_s: float | None
-    unit: str
-    ratio: float | None = None
-    bound: str = ""
-    kept: bool | None = None
-    note: str = ""
+    version: str
+    per_s: float
+    note: str
 
 
 def bb84() -> list[Line]:
@@ -101,17 +95,17 @@ def _clicks_per_s(link: LinkParameters) -> float:
     return PULSES / (time.process_time() - began_s)
 
 
-def _trains(asked: dict[str, Any]) -> tuple[float, str]:
+def _trains(asked: dict[str, Any]) -> Measured:
     answer = ask(SEQUENCE, DRIVERS / "sequence_bb84.py", asked)
-    return answer["pulses"] / answer[
-        "spent_s"
-    ], f"{answer['pulses']} pulses at 1 MHz, {answer['clicks']} clicks"
+    note = f"{answer['pulses']} pulses at 1 MHz, {answer['clicks']} clicks"
+    return Measured(answer["version"], answer["pulses"] / answer["spent_s"], note)
 
 
-def _photons(peer: Peer, driver: str, asked: dict[str, Any], pulses: int) -> tuple[float, str]:
+def _photons(peer: Peer, driver: str, asked: dict[str, Any], pulses: int) -> Measured:
     answer = ask(peer, DRIVERS / f"{driver}.py", asked | {"pulses": pulses})
     note = f"single photons, {'no loss, ' if peer is QUNETSIM else ''}no decoys"
-    return answer["pulses"] / answer["spent_s"], f"{note}; {answer['pulses']} sent, {answer['sifted']} sifted"
+    note += f"; {answer['pulses']} sent, {answer['sifted']} sifted"
+    return Measured(answer["version"], answer["pulses"] / answer["spent_s"], note)
 
 
 def chain() -> list[Line]:
@@ -140,7 +134,7 @@ _MODELS = {
 }
 
 
-def _pairs(peer: Peer, driver: str, pairs: int) -> tuple[float, str]:
+def _pairs(peer: Peer, driver: str, pairs: int) -> Measured:
     answer = ask(peer, DRIVERS / f"{driver}.py", CHAIN | {"pairs": pairs})
     if not answer["pairs"]:
         raise Failure("gave no pair")
@@ -149,7 +143,7 @@ def _pairs(peer: Peer, driver: str, pairs: int) -> tuple[float, str]:
         note += f", {answer['pairs'] / answer['simulated_s']:.0f} per simulated s"
     if answer.get("fidelity"):
         note += f", fidelity {answer['fidelity']:.3f}"
-    return answer["pairs"] / answer["spent_s"], note
+    return Measured(answer["version"], answer["pairs"] / answer["spent_s"], note)
 
 
 def distilled() -> list[Line]:
@@ -176,28 +170,20 @@ def _peer(
     peer: Peer,
     ours: float,
     unit: str,
-    measured: Callable[[], tuple[float, str]],
+    measure: Callable[[], Measured],
     times: float | None = None,
 ) -> Line:
     """Return a peer's line; `times` is how much faster we must be."""
     bound = f"ours >= {times:,.0f} times" if times else ""
     try:
-        per_s, note = measured()
-        who = f"{peer.name} {_version(peer)}"
-    except Failure as failure:
-        return Line(row, peer.name, None, unit, None, bound, None, str(failure))
-    ratio = ours / per_s
+        measured = measure()
+    except (Failure, KeyError, ZeroDivisionError) as failure:
+        why = str(failure) if isinstance(failure, Failure) else f"answers nonsense: {failure!r}"
+        return Line(row, peer.name, None, unit, None, bound, None, why)
+    ratio = ours / measured.per_s
     kept = ratio >= times if times else None
-    return Line(row, who, per_s, unit, ratio, bound, kept, note)
-
-
-def _version(peer: Peer) -> str:
-    installed(peer)
-    name = peer.package.partition("==")[0]
-    code = f"from importlib.metadata import version; print(version({name!r}))"
-    return subprocess.run(
-        [str(peer.python), "-c", code], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    who = f"{peer.name} {measured.version}"
+    return Line(row, who, measured.per_s, unit, ratio, bound, kept, measured.note)
 
 
 def _ours() -> str:
@@ -212,32 +198,19 @@ def machine() -> str:
     return f"Python {platform.python_version()}, {os.cpu_count()} processors, load {load:.1f}"
 
 
-def show(lines: list[Line], before: str, after: str) -> None:
-    """Print the table."""
-    table = Table("row", "who", "per second", "ours, times", "bound", "kept", "what was run")
-    for line in lines:
-        table.add_row(
-            line.row,
-            line.who,
-            "none" if line.per_s is None else f"{line.per_s:,.0f} {line.unit}",
-            "" if line.ratio is None else f"{line.ratio:,.0f}",
-            line.bound,
-            "" if line.kept is None else "yes" if line.kept else "no",
-            line.note,
-        )
-    console = Console(width=180)
-    console.print(table)
-    console.print(f"before: {before}; after: {after}")
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.twin", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--docs", action="store_true", help=f"write the table into {PAGE.name} too")
     given = parser.parse_args()
+    for peer in PEERS:
+        trouble(peer)
     before = machine()
-    lines = [*bb84(), *chain(), *distilled()]
+    lines = [line for measure in (bb84, chain, distilled) for line in measure()]
     after = machine()
+    if given.docs:
+        PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), lines, before, after), encoding="utf-8")
     if given.json:
         document = {"before": before, "after": after, "lines": lines}
         sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
