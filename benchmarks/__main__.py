@@ -1,4 +1,4 @@
-"""`python -m benchmarks [MEASURE ...] [--json] [--quick]`: measure, and print tables or JSON."""
+"""`python -m benchmarks [MEASURE ...] [--list] [--json] [--quick]`: measure, and print tables or JSON."""
 
 import argparse
 import os
@@ -18,19 +18,23 @@ from benchmarks.kmes import Row
 from benchmarks.measures import Figure, fabric, kernel, store, virtual_hours
 from benchmarks.postprocessing import postprocessing
 
-MEASURES: dict[str, Callable[[float], list[Figure]]] = {
-    "kernel": lambda _: kernel(),
-    "fabric": lambda _: fabric(),
-    "store": lambda _: store(),
-    "madrid": virtual_hours,
-    "clicks": lambda _: clicks(),
-    "chain": lambda _: chain(),
-    "postprocessing": lambda _: postprocessing(),
+MEASURES: dict[str, tuple[str, Callable[[float], list[Figure]]]] = {
+    "kernel": ("events of the queue", lambda _: kernel()),
+    "fabric": ("messages through host and memory fabric", lambda _: fabric()),
+    "store": ("durable commits on this disk", lambda _: store()),
+    "madrid": ("a busy Madrid in virtual time, against real time", virtual_hours),
+    "clicks": ("decoy BB84 click by click, against real time", lambda _: clicks()),
+    "chain": ("end-to-end pairs of repeater chains", lambda _: chain()),
+    "postprocessing": ("sifted key to secret key, both ends", lambda _: postprocessing()),
 }
-"""What can be measured, given the virtual hours of Madrid; ETSI014 besides, which has a table of its own."""
+"""What is measured, and how, given the virtual hours of Madrid; ETSI014 besides, with a table of its own."""
 
 ETSI014 = "etsi014"
 WIDTH = 150
+LISTED = {name: what for name, (what, _) in MEASURES.items()} | {
+    ETSI014: "requests of ETSI GS QKD 014 by mutual TLS, beside a constant answer",
+    "twin": "the twin beside other simulators: python -m benchmarks.twin, or make bench-twin",
+}
 NAMES = (*MEASURES, ETSI014)
 
 
@@ -87,6 +91,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the speed of qstrata.")
     parser.add_argument("measure", nargs="*", help=f"what to measure, of {', '.join(NAMES)} (default all)")
+    parser.add_argument("--list", action="store_true", help="list what can be measured, and measure nothing")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--hours", type=float, default=6.0, help="virtual hours of Madrid (default 6)")
     parser.add_argument(
@@ -96,9 +101,13 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := [name for name in given.measure if name not in NAMES]:
         parser.error(f"nothing is called {unknown[0]}: choose of {', '.join(NAMES)}")
+    if given.list:
+        listing = "".join(f"{name:15} {what}\n" for name, what in LISTED.items())
+        sys.stdout.write(msgspec.json.encode(LISTED).decode() + "\n" if given.json else listing)
+        return
     wanted = given.measure or NAMES
     before = machine()
-    figures = [figure for name in wanted if name in MEASURES for figure in MEASURES[name](given.hours)]
+    figures = [figure for name in wanted if name in MEASURES for figure in MEASURES[name][1](given.hours)]
     seconds = etsi014.QUICK_SECONDS if given.quick else etsi014.SECONDS
     rows = etsi014.measure(given.rows, seconds) if ETSI014 in wanted else []
     after = machine()
