@@ -67,3 +67,18 @@ def test_a_long_list_of_targets_is_cut_short():
     with pytest.raises(InputError, match="and 992 more") as refused:
         book.inject("cut", "nowhere", 0.0, 0)
     assert len(str(refused.value)) < 300
+
+
+def test_memories_are_attacked_by_the_name_of_their_site():
+    book = FaultBook({"a-b": "fibre/a-b"}, (), ("fibre/a-b",), ("a", "b"))
+    assert book.inject("memory-tampering", "a", 0.5, 3) == "memory/a"
+    assert book.amount("memory-tampering", "memory/a") == 0.5
+    for target in ("c", "a-b", "fibre/a-b"):
+        with pytest.raises(InputError, match="memory-tampering has no target"):
+            book.inject("memory-tampering", target, 0.5, 3)
+    with pytest.raises(InputError, match="0 to 1 of the stored qubits"):
+        book.inject("memory-tampering", "a", 1.5, 3)
+    with pytest.raises(InputError, match="cut has no target"):
+        book.inject("cut", "memory/a", 1.0, 3)
+    book.adopt({"a-b": "fibre/a-b"}, (), ("fibre/a-b",), ("b",))
+    assert book.standing == ()

@@ -362,3 +362,21 @@ def test_a_qubit_that_was_not_prepared_leaves_its_cell_free():
     world = scene()
     assert refused(world.ask("a", PrepareQubit, 3, math.nan, 0.0)) is Refusal.NO_DIRECTION
     assert not isinstance(world.ask("a", PrepareQubit, 3), Refused)
+
+
+def test_qubits_that_come_into_memories_that_are_tampered_with_lose_their_correlation():
+    agree, pairs = {}, 2000
+    for share in (0.0, 0.4):
+        world = scene(link=pair_link("a", "b", **NEAR))
+        book = FaultBook({}, (), (), ("a", "b"))
+        book.inject("memory-tampering", "b", share, 0)
+        world.perform(world.pairs.follow("memory/b", book, 0))
+        same = 0
+        for _ in range(pairs):
+            world.entangle("a", "b")
+            # Psi+ and Psi- differ along z.
+            same += bit(world.ask("a", MeasureQubit, 0)) != bit(world.ask("b", MeasureQubit, 0))
+        agree[share] = same / pairs
+    assert agree[0.0] == 1.0
+    # A Pauli operator drawn from all four flips the outcome of half of those attacked.
+    assert agree[0.4] == pytest.approx(0.8, abs=5 * math.sqrt(0.16 / pairs))
