@@ -13,6 +13,7 @@ from qstrata.cli.arguments import (
     Ca,
     CertDir,
     Force,
+    Gate,
     HostName,
     InitialBits,
     Json,
@@ -287,9 +288,7 @@ def run_(
     for_: Annotated[
         int | None, Parameter(name="--for", converter=duration, help="How long: 90s, 15m, 6h, 1d, 1h30m.")
     ] = None,
-    gate: Annotated[
-        bool, Parameter(help="Let a program drive time: JSON lines on standard input and output.")
-    ] = False,
+    gate: Gate = None,
     seed: Seed = None,
     json: Json = False,
     events: Annotated[Path | None, Parameter(help="File for the event log; must be new.")] = None,
@@ -300,10 +299,11 @@ def run_(
 
     if not virtual:
         raise endings.UsageError("`run` is for virtual time: add --virtual (`qstrata up` runs in real time)")
-    if gate == (for_ is not None):
+    if bool(gate) == (for_ is not None):
         raise endings.UsageError("`run` needs either --for, how long, or --gate, where a program says it")
     if for_ is None:
-        virtual_run.run_gated(source, seed, events, initial_key_bits)
+        socket = None if gate is True or not gate else gate
+        virtual_run.run_gated(source, seed, events, initial_key_bits, socket)
         return
     outcome = virtual_run.run_virtual(source, for_, seed, events, initial_key_bits)
     virtual_run.show_outcome(outcome, as_json=json)

@@ -27,6 +27,11 @@ def seconds(kind: Any, tokens: Sequence[Any]) -> int:
     return wanted
 
 
+def socket_path(kind: Any, tokens: Sequence[Any]) -> Path:
+    """Convert what was typed to a path."""
+    return Path(tokens[0].value)
+
+
 Source = Annotated[
     str, Parameter(help="A network file, or the name of a shipped network: madrid, randstad, ring.")
 ]
@@ -68,6 +73,15 @@ WaitForKeys = Annotated[
         metavar="[SECONDS]",
         help="Return only when every session of the file has keys at both ends; after so many seconds (60) "
         "with exit code 3 and why. With --detach the network then stays up.",
+    ),
+]
+Gate = Annotated[
+    bool | Path | None,
+    Parameter(
+        converter=socket_path,
+        metavar="[PATH]",
+        help="Let a program drive time by JSON lines: on standard input and output, or on a Unix socket made "
+        "at this path.",
     ),
 ]
 LogEvents = Annotated[bool, Parameter(help="Keep the event log in the state folder.")]

@@ -15,6 +15,7 @@ from qstrata.cli.tables import Table, out, show, show_json
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.core.time import to_seconds
 from qstrata.network.gate import drive
+from qstrata.network.gate_socket import GateSocket
 from qstrata.network.loader import load
 from qstrata.network.simulation import Simulation, SimulationReport
 from qstrata.network.witness import Findings
@@ -52,13 +53,25 @@ def run_virtual(
     return Outcome(report, wall_s, report.virtual_s / wall_s)
 
 
-def run_gated(source: str, seed: int | None, events: Path | None, initial_key_bits: int | None) -> None:
-    """Run a network whose time the lines of standard input drive; raises as `run_virtual`."""
+def run_gated(
+    source: str,
+    seed: int | None,
+    events: Path | None,
+    initial_key_bits: int | None,
+    socket: Path | None = None,
+) -> None:
+    """Run a network whose time lines of standard input or of a Unix socket drive; raises as `run_virtual`."""
     simulation = _started(source, seed, events, initial_key_bits)
     with contextlib.closing(simulation):
-        for answer in drive(simulation, sys.stdin):
-            out(msgspec.json.encode(answer).decode())
-            sys.stdout.flush()
+        if socket is None:
+            for answer in drive(simulation, sys.stdin):
+                out(msgspec.json.encode(answer).decode())
+                sys.stdout.flush()
+        else:
+            with contextlib.closing(GateSocket(socket)) as gate:
+                talk(f"listening at {socket} for lines that drive time")
+                for answer in drive(simulation, gate.lines()):
+                    gate.answer(msgspec.json.encode(answer))
     simulation.recorder.close()
 
 

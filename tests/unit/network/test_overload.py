@@ -1,4 +1,4 @@
-"""Overload is judged from looks in a row; detail comes back where there was room for long, and never flaps."""
+"""Overload is judged from looks in a row; detail comes back where there was room for long, never flapping."""
 
 import asyncio
 from itertools import chain, pairwise, repeat
