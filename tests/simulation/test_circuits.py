@@ -6,6 +6,7 @@ import pytest
 
 from qstrata.core.address import End
 from qstrata.core.time import PS_PER_S
+from qstrata.network.circuit_service import expectations
 from qstrata.network.loader import load, load_text
 from qstrata.network.scenarios.look import look
 from qstrata.network.scenarios.script import FOLDER
@@ -141,3 +142,14 @@ def test_attacks_on_pulses_are_refused_where_there_are_none():
 def test_the_same_seed_gives_the_same_log():
     hashes = [ran(load_text(MIXED, "mixed.yaml"), 10).report().event_log_sha256 for _ in range(2)]
     assert hashes[0] == hashes[1]
+
+
+def test_ends_do_not_wait_for_word_on_pairs_whose_other_half_was_given_up():
+    text = MIXED.replace("pairs-per-s: 20, cutoff-ms: 50", "pairs-per-s: 1000, cutoff-ms: 2")
+    text = text.replace("length-km: 10, loss-db: 2", "length-km: 10, loss-db: 10")
+    made = ran(load_text(text, "mixed.yaml"), 6)
+    report = seen(made).report
+    (circuit,) = report.circuits
+    assert sum(link.expired for link in report.pair_links) > 100
+    expected = expectations(load_text(text, "mixed.yaml"))["a-to-c"]
+    assert circuit.delivered / 5 == pytest.approx(expected.rate_per_s, rel=0.25)

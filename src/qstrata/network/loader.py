@@ -65,12 +65,16 @@ def load_text(text: str, source: str, *, unrouted: bool = False) -> Description:
 
 
 def _routed(root: View, description: Description, source: str, text: str) -> Description:
-    if all(circuit.path for circuit in description.circuits):
+    if not description.circuits:
         return description
-    from qstrata.network.pair_routing import routed
+    from qstrata.network.circuit_service import check_service
 
-    description, problems = routed(root, description)
-    if problems:
+    problems: list[Problem] = []
+    if not all(circuit.path for circuit in description.circuits):
+        from qstrata.network.pair_routing import routed
+
+        description, problems = routed(root, description)
+    if problems := problems or check_service(root, description):
         raise DescriptionError(source, text, problems)
     return description
 

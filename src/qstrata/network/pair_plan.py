@@ -1,5 +1,6 @@
 """From a description to what entangles: stations, their devices, bearers and facts of scope. Pure."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import msgspec
@@ -52,9 +53,7 @@ def stations(description: Description, site: str) -> tuple[StationSpec, ...]:
 def _station(description: Description, circuit: Circuit, at: int) -> StationSpec:
     domain, links = description.domain, links_of(description, circuit)
     is_end = at in (0, len(links))
-    # An end keeps its half until word of the other could have come from the whole way, and back.
-    travel_ps = 2 * sum(link.channel_delay_ps for link in links) if is_end else 0
-    cutoff_ps = circuit.cutoff_ps + travel_ps if circuit.cutoff_ps else 0
+    cutoff_ps = cutoff_at_end_ps(links, circuit) if is_end else circuit.cutoff_ps
 
     def hop(link: PairLink, peer: str, cell: int) -> Hop:
         side = LinkSide(link=link.name, cell=cell, cutoff_ps=cutoff_ps, round_ps=circuit.round_ps)
@@ -72,6 +71,12 @@ def _station(description: Description, circuit: Circuit, at: int) -> StationSpec
         test_share=circuit.test_share,
         pumping=_pumping(circuit, cutoff_ps) if is_end else None,
     )
+
+
+def cutoff_at_end_ps(links: Sequence[PairLink], circuit: Circuit) -> int:
+    """Return how long an end keeps its half: until word of the other could have come, and gone back too."""
+    travel_ps = 2 * sum(link.channel_delay_ps for link in links)
+    return circuit.cutoff_ps + travel_ps if circuit.cutoff_ps else 0
 
 
 def _pumping(circuit: Circuit, cutoff_ps: int) -> Pumping | None:
@@ -135,13 +140,10 @@ def memories(description: Description) -> tuple[MemoryPlan, ...]:
             site=site,
             device=memory(description.domain, site, circuit.name),
             owner=places.station(description.domain, site, circuit.name),
-            parameters=msgspec.structs.replace(
-                given[site].device_parameters,
-                cells=circuit.cells_at_end if index in (0, len(circuit.path) - 1) else 2,
-            ),
+            parameters=msgspec.structs.replace(given[site].device_parameters, cells=circuit.cells_at(site)),
         )
         for circuit in description.circuits
-        for index, site in enumerate(circuit.path)
+        for site in circuit.path
     )
 
 

@@ -35,6 +35,8 @@ from qstrata.physics.pair_parameters import (
 
 MAX_CIRCUITS = 100
 MAX_STATIONS = 64
+MAX_PAIRS_PER_S = 1000.0
+MAX_CUTOFF_MS = 1e6
 MAX_ROUNDS = 8
 CELLS_TO_DISTIL = 1
 """An end that distils has so many cells more: the pair that is bettered lies in it."""
@@ -198,14 +200,19 @@ class Circuit(Table, frozen=True, kw_only=True):
         said(
             "most pairs in a second: all its links are asked at the same instants, so many a second",
             gt=0,
-            le=1000,
+            le=MAX_PAIRS_PER_S,
             unit="pairs/s",
         ),
     ] = 10.0
     cutoff_ms: (
         Annotated[
             float,
-            said("how long half of a pair waits in a cell; left out: for ever", gt=0, le=1e6, unit="ms"),
+            said(
+                "how long half of a pair waits in a cell; left out: for ever",
+                gt=0,
+                le=MAX_CUTOFF_MS,
+                unit="ms",
+            ),
         ]
         | None
     ) = None
@@ -230,9 +237,12 @@ class Circuit(Table, frozen=True, kw_only=True):
         """Return the time from one instant at which pairs are asked for to the next."""
         return round(PS_PER_S / self.pairs_per_s)
 
-    @property
-    def cells_at_end(self) -> int:
-        """Return how many memory cells it needs at each of its ends."""
+    def cells_at(self, node: str) -> int:
+        """Return how many memory cells it needs at a node, 0 where it does not pass."""
+        if node not in self.path:
+            return 0
+        if node not in (self.path[0], self.path[-1]):
+            return 2
         return 1 + (CELLS_TO_DISTIL if self.distil is not None else 0)
 
     @property

@@ -53,7 +53,7 @@ class PairViews:
             MemoryView(
                 node=node.name,
                 cells=node.memories.cells or DeviceParameters().cells,
-                given=sum(_cells(circuit, node.name) for circuit in circuits),
+                given=sum(circuit.cells_at(node.name) for circuit in circuits),
                 held=sum(report.held.count(node.name) for report in self._link_reports.values()),
             )
             for node in self._description.nodes
@@ -105,10 +105,3 @@ class PairViews:
 
     def _age_s(self, report: PairLinkReport | CircuitReport | None) -> float:
         return to_seconds(max(0, self._now_ps - (self._started_ps if report is None else report.at_ps)))
-
-
-def _cells(circuit: Circuit, node: str) -> int:
-    """Return how many memory cells a circuit has at a node."""
-    if node not in circuit.path:
-        return 0
-    return circuit.cells_at_end if node in (circuit.path[0], circuit.path[-1]) else 2

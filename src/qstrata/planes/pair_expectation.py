@@ -2,7 +2,7 @@
 
 All links are asked for pairs at the same instants, and all hops wait for the slowest one. A station frees its
 cells when it has swapped, so that the inner links of three hops and more begin anew earlier than that: such
-circuits give somewhat more. Cut-offs are not counted.
+circuits give somewhat more.
 """
 
 import math
@@ -11,6 +11,8 @@ from itertools import pairwise
 
 import msgspec
 
+from qstrata.physics import bell
+from qstrata.physics.bell import BellDiagonal
 from qstrata.planes.pair_routes import PairLinkView, PairNodeView, PairPath, Resources
 
 STEPS = 160
@@ -20,11 +22,20 @@ ROUNDS_MAX = 64
 """So many rounds are summed one by one, later ones as an integral."""
 
 
-class Expectation(msgspec.Struct, frozen=True, gc=False):
-    """Pairs in a second that both ends have, and their fidelity when they have them."""
+class Expectation(msgspec.Struct, frozen=True):
+    """Pairs in a second that both ends have, and their state when they have them.
+
+    `age_s` is the mean age of the older of a pair's two halves at the ends then.
+    """
 
     rate_per_s: float
-    fidelity: float
+    pair: BellDiagonal
+    age_s: float = 0.0
+
+    @property
+    def fidelity(self) -> float:
+        """Return the fidelity to the Bell state that the ends know."""
+        return bell.fidelity(self.pair)
 
 
 class _Wait(msgspec.Struct, frozen=True, gc=False):
@@ -38,23 +49,35 @@ class _Wait(msgspec.Struct, frozen=True, gc=False):
         return self.first_s + 1.0 / self.rate_per_s
 
 
-def expect(resources: Resources, path: PairPath, pairs_per_s: float) -> Expectation:
+def expect(
+    resources: Resources, path: PairPath, pairs_per_s: float, cutoff_s: float = math.inf
+) -> Expectation:
     """Return what a circuit over a path gives, asked `pairs_per_s` times a second.
+
+    `cutoff_s` after its creation half of a pair is given up.
 
     A link is ready after a geometric number of attempts, here a shifted exponential of the same mean; the
     time of all is the mean of their maximum, as in `qstrata.physics.waiting`, for links that differ. A pair
     decays as it does in the mean wait of each of its memories, which is a lower bound of the mean fidelity
-    (Jensen). Swaps multiply correlators (Briegel et al. 1998).
+    (Jensen). Swaps multiply correlators (Briegel et al. 1998). With a cut-off waits are those that it leaves
+    of exponential ones, and a try fails with the probability that a station's two halves miss each other: of
+    two equal links that is `qstrata.physics.waiting.mean_attempts_with_cutoff`.
     """
     views = [resources.links[link] for link in path.links]
     nodes = [resources.nodes[site] for site in path.sites]
     waits = [_wait(view) for view in views]
     travel_s = math.fsum(view.travel_s for view in views)
     swap_s = max((node.swap_s for node in nodes[1:-1]), default=0.0)
-    return Expectation(
-        rate_per_s=1.0 / _period_s(waits, travel_s + swap_s, 1.0 / pairs_per_s),
-        fidelity=_fidelity(views, nodes, waits, travel_s),
-    )
+    round_s = 1.0 / pairs_per_s
+    period_s = _period_s(waits, travel_s + swap_s, round_s)
+    spare_s = max(0.0, cutoff_s - max(view.herald_s for view in views) - swap_s)
+    meets = math.prod(_meets(apart_s, spare_s) for apart_s in _apart_s(waits))
+    first_s = 1.0 / math.fsum(1.0 / wait.mean_s for wait in waits)
+    again_s = (1.0 / meets - 1.0) * max(first_s, round_s) if meets > 0.0 else math.inf
+    earlier_s = waits[0].mean_s + waits[-1].mean_s - _late_after((waits[0], waits[-1]), 0.0)
+    idle_s = _late_after(waits, 0.0) - earlier_s if len(waits) > 1 else 0.0
+    age_s = _within(idle_s, spare_s) + travel_s + max(view.herald_s for view in views)
+    return Expectation(1.0 / (period_s + again_s), _pair(views, nodes, waits, travel_s, spare_s), age_s)
 
 
 def _wait(view: PairLinkView) -> _Wait:
@@ -101,26 +124,48 @@ def _period_s(waits: Sequence[_Wait], words_s: float, round_s: float) -> float:
     return rounds * round_s + _late_after(waits, (ROUNDS_MAX + 0.5) * round_s - words_s)
 
 
-def _fidelity(
-    views: Sequence[PairLinkView], nodes: Sequence[PairNodeView], waits: Sequence[_Wait], travel_s: float
-) -> float:
+def _apart_s(waits: Sequence[_Wait]) -> list[float]:
+    """Return the mean time between both heralds at each station: E|a - b| = 2 E[max(a, b)] - E[a + b]."""
+    return [2.0 * _late_after(both, 0.0) - both[0].mean_s - both[1].mean_s for both in pairwise(waits)]
+
+
+def _meets(mean_s: float, cutoff_s: float) -> float:
+    """Return how often an exponential wait ends before a cut-off."""
+    return 1.0 if mean_s <= 0.0 else -math.expm1(-cutoff_s / mean_s)
+
+
+def _within(mean_s: float, cutoff_s: float) -> float:
+    """Return the mean of those exponential waits that end before a cut-off."""
+    if mean_s <= 0.0 or cutoff_s > 500.0 * mean_s:
+        return max(0.0, mean_s)
+    if cutoff_s <= 1e-6 * mean_s:
+        return cutoff_s / 2.0
+    return mean_s - cutoff_s / math.expm1(cutoff_s / mean_s)
+
+
+def _pair(
+    views: Sequence[PairLinkView],
+    nodes: Sequence[PairNodeView],
+    waits: Sequence[_Wait],
+    travel_s: float,
+    spare_s: float,
+) -> BellDiagonal:
     xx = math.prod(view.xx for view in views)
     yy = math.prod(view.yy for view in views)
     zz = math.prod(view.zz for view in views)
     lost_xy = lost_z = 0.0
-    for node, left, right in zip(nodes[1:-1], pairwise(waits), pairwise(views), strict=True):
+    for node, apart_s, both in zip(nodes[1:-1], _apart_s(waits), pairwise(views), strict=True):
         bit = 2.0 * node.readout_fidelity - 1.0
         kept = node.gate_reliability * bit
         xx, yy, zz = xx * kept, yy * kept * bit, zz * kept
-        both_s = _late_after(left, 0.0) + node.swap_s
-        held_s = math.fsum(
-            both_s - wait.mean_s + view.herald_s for wait, view in zip(left, right, strict=True)
-        )
+        heralds_s = math.fsum(view.herald_s for view in both)
+        held_s = _within(apart_s, spare_s) + 2.0 * node.swap_s + heralds_s
         lost_xy += node.xy_per_s * held_s
         lost_z += node.z_per_s * held_s
-    all_s = _late_after(waits, 0.0) + travel_s
+    all_s = _late_after(waits, 0.0)
     for at in (0, -1):
-        held_s = all_s - waits[at].mean_s + views[at].herald_s
+        held_s = _within(all_s - waits[at].mean_s, spare_s) + travel_s + views[at].herald_s
         lost_xy += nodes[at].xy_per_s * held_s
         lost_z += nodes[at].z_per_s * held_s
-    return (1.0 + (xx + yy) * math.exp(-lost_xy) + zz * math.exp(-lost_z)) / 4.0
+    kept_xy = math.exp(-lost_xy)
+    return BellDiagonal(xx * kept_xy, yy * kept_xy, zz * math.exp(-lost_z))

@@ -10,7 +10,7 @@ from qstrata.core.time import PS_PER_S
 from qstrata.physics import chain
 from qstrata.physics.bell import chain_fidelity, werner
 from qstrata.physics.memories import MemoryParameters, rates_per_ps
-from qstrata.physics.waiting import mean_attempts_of_all
+from qstrata.physics.waiting import mean_attempts_of_all, mean_attempts_with_cutoff
 from qstrata.planes.pair_expectation import expect
 from qstrata.planes.pair_routes import PairLinkView, PairNetwork, PairNodeView, PairPath, Resources
 
@@ -94,3 +94,20 @@ def test_two_hops_give_what_a_sampled_chain_gives():
     mean = float(np.mean(made.fidelity))
     assert got.fidelity <= mean
     assert got.fidelity == pytest.approx(mean, abs=0.003)
+
+
+@pytest.mark.parametrize("attempts", [50, 500])
+def test_two_hops_with_a_cutoff_come_as_often_as_the_closed_form_says(attempts):
+    probability = 0.005
+    resources, path = line([probability] * 2)
+    # The herald's own travel is part of the cut-off, so that so many attempts are left to wait.
+    cutoff_s = (attempts + 1) * ATTEMPT_S
+    expected = 1.0 / (mean_attempts_with_cutoff(probability, attempts) * ATTEMPT_S)
+    assert expect(resources, path, 1e9, cutoff_s).rate_per_s == pytest.approx(expected, rel=0.02)
+
+
+def test_a_shorter_cutoff_makes_better_pairs_and_fewer():
+    resources, path = line([0.01] * 3, memory=MemoryParameters(depolarising_s=0.05))
+    found = [expect(resources, path, 100.0, cutoff_s) for cutoff_s in (math.inf, 0.02, 0.005, 0.001)]
+    assert [each.fidelity for each in found] == sorted(each.fidelity for each in found)
+    assert [each.rate_per_s for each in found] == sorted((each.rate_per_s for each in found), reverse=True)

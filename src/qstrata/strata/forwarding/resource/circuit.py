@@ -140,6 +140,10 @@ class CircuitStation(RepeaterElement):
         direction = self._tests.begin(pair)
         return (Send(self.device, MeasureQubit(self._measurement(pair.name), pair.cell, *direction)),)
 
+    def parted(self, now: int) -> Effects:
+        """Wait no more for the head's word on a pair that has no two halves any more."""
+        return self._let_go(now) if self._undecided is not None else ()
+
     def _let_go(self, now: int) -> Effects:
         """Forget a pair on which the head's word is lost."""
         self._undecided = None

@@ -188,18 +188,18 @@ class PairDistiller:
             return [*again, *self._conclude(step, step.own, bit, now)]
         if self._ended is not None and self._ended[0] == word.pair:
             return (self._tell(word.pair, Purpose.DISTILLED, self._ended[1]),) if is_question else ()
-        return [self._tell(word.pair, Purpose.DROPPED), *self._part(word.pair)]
+        return [self._tell(word.pair, Purpose.DROPPED), *self.part(word.pair)]
 
     def _dropped(self, name: str, now: int) -> Effects:
         step = self._step
         if step is None or step.name != name:
-            return self._part(name)
+            return self.part(name)
         if self._doing:
             step.is_lost = True
             return ()
         return self._drop(now, used=step.own is not None)
 
-    def _part(self, name: str) -> Effects:
+    def part(self, name: str) -> Effects:
         """Lose a pair that has no other half any more: the other end has spent it, or given it up."""
         if self._moving is not None:
             self._is_moved_in_vain = _is_of(self._moving.name, name)

@@ -39,6 +39,13 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
     side: LinkSide
 
 
+class _Met(msgspec.Struct, frozen=True):
+    """The last pair of both ends: the link pair that it was here, and the name that it has at both."""
+
+    pair: str
+    name: str
+
+
 class _Swap:
     """Two link pairs that are being, or have been, swapped; `outcome` is None until it is known."""
 
@@ -84,6 +91,7 @@ class RepeaterElement(Element):
         self._is_end = len(self._sides) == 1
         self._distiller = self._make_distiller(pumping) if pumping is not None and self._is_end else None
         self._delivered: EndPair | None = None
+        self._met = _Met("", "")
         self._tracked: HeldPair | None = None
         self._swaps: OrderedDict[str, _Swap] = OrderedDict()
         self._swapping: _Swap | None = None
@@ -135,6 +143,10 @@ class RepeaterElement(Element):
 
     def hear(self, word: PairWord, now: int) -> Effects:
         """Hear the other end's word on a pair."""
+        return ()
+
+    def parted(self, now: int) -> Effects:
+        """Learn that a half is missing of a pair that was delivered; a program may have no use for it."""
         return ()
 
     def choose(self, choice: PairChoice, now: int) -> Effects:
@@ -215,7 +227,9 @@ class RepeaterElement(Element):
         return f"{self.address.site}/{self.circuit}/swap/{swap.left.pair}/{swap.right.pair}"
 
     def _lost(self, pair: HeldPair, now: int) -> Effects:
-        if self._delivered is not None or (self._swapping is not None and not self._is_end):
+        if self._delivered is not None:
+            return self.parted(now) if self._distiller is None else ()
+        if self._swapping is not None and not self._is_end:
             return ()
         (side,) = (side for side in self._sides.values() if side.held is pair)
         track = self._tracks.pop(pair.pair, None)
@@ -297,6 +311,7 @@ class RepeaterElement(Element):
             return ()
         name = held.pair if self.is_head else track.pair
         pair = self._delivered = EndPair(name, held.cell, track.frame, held.created_ps)
+        self._met = _Met(held.pair, name)
         return self.deliver(pair, now) if self._distiller is None else self._distiller.take(pair, now)
 
     def _expired(self, message: PairExpired, sender: Address, now: int) -> Effects:
@@ -304,10 +319,18 @@ class RepeaterElement(Element):
             return ()
         if not self._is_end:
             return self._forward(message, message.towards_tail)
+        if message.pair == self._met.pair:
+            return self._part(now)
         (side,) = self._sides.values()
         if self._delivered is None and side.held is not None and side.held.pair == message.pair:
             return side.release(now)
         return ()
+
+    def _part(self, now: int) -> Effects:
+        """Give up the pair that was met last, of which the other end has no half any more."""
+        if self._distiller is not None:
+            return self._distiller.part(self._met.name)
+        return self.parted(now) if self._delivered is not None else ()
 
     def _word(self, message: PairWord, sender: Address, now: int) -> Effects:
         if message.circuit != self.circuit:
