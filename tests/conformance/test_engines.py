@@ -8,10 +8,12 @@ from qstrata.network.engine_processes import EngineProcesses
 from qstrata.network.engines import sequence_python
 from qstrata.physics.counts import add
 from qstrata.testing import check_engine
+from qstrata.testing.engine_suite import BLOCK_PS, suite_task
 from qstrata.twin import script, sequence
 from qstrata.twin.blockwise import FixedBits
 from qstrata.twin.native import NativeEngine, native_engine
 from qstrata.twin.script import ScriptKey
+from qstrata.twin.trace import RecordedBlock, Trace, trace_engine
 from tests.simulation.engine_networks import stub
 
 
@@ -29,6 +31,19 @@ def test_the_native_engine_keeps_every_promise():
 def test_a_script_keeps_every_promise(processes, tmp_path):
     path = stub(tmp_path)
     check_engine(script.engine(str(path)), lambda work: processes.begin(work).wait())
+
+
+def test_a_trace_keeps_every_promise():
+    engine = NativeEngine(suite_task(seed=5))
+    engine.begin(0)
+    blocks = []
+    while len(blocks) < 5:
+        if (window := engine.advance()).total is not None:
+            blocks.append(RecordedBlock(duration_ps=BLOCK_PS, tally=window.total))
+    recorded = Trace(
+        name="t.jsonl", protocol="decoy-bb84", pulse_rate_hz=1e4, at_end="repeat", blocks=tuple(blocks)
+    )
+    check_engine(trace_engine(recorded))
 
 
 @pytest.mark.slow

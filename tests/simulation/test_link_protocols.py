@@ -1,5 +1,6 @@
 """One acceptance suite for every key protocol of links: only what the network file says of them differs."""
 
+import contextlib
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -9,28 +10,34 @@ from qstrata.fabric.messages.lab import LabAnswer
 from qstrata.network import plugins
 from qstrata.network.loader import load_text
 from qstrata.network.protocols import GROUP
+from qstrata.network.recording import recorded_lines
 from qstrata.network.shipped import shipped_text
 from qstrata.network.simulation import Simulation
 from qstrata.testing.checker import check
 from qstrata.testing.history import calls_of
 from tests.conformance.single_photons import SINGLE_PHOTONS
+from tests.simulation.engine_networks import stub
 from tests.simulation.looking import Forwarding, get_keys, heal, inject, run, share_keys
 
-ONE_DECOY = (
-    "{weak-intensity: 0.15, signal-probability: 0.7, weak-probability: 0.3, vacuum-probability: 0}",
-) * 3
-FASTER_WHERE_LONGER = "{pulse-rate-hz: 3.0e+6}", "{pulse-rate-hz: 3.0e+6}", "{pulse-rate-hz: 2.0e+7}"
+ONE_DECOY = "{weak-intensity: 0.15, signal-probability: 0.7, weak-probability: 0.3, vacuum-probability: 0}"
 TECHNOLOGIES = {
-    "decoy-bb84": ("decoy-bb84", ("{}",) * 3),
-    "decoy-bb84 with one decoy": ("decoy-bb84", ONE_DECOY),
-    "bbm92": ("bbm92", ("{}",) * 3),
-    "cv-qkd": ("cv-qkd", FASTER_WHERE_LONGER),
-    SINGLE_PHOTONS.name: (SINGLE_PHOTONS.name, ("{}",) * 3),
+    "decoy-bb84": ("protocol: decoy-bb84",) * 3,
+    "decoy-bb84 with one decoy": (f"parameters: {ONE_DECOY}",) * 3,
+    "bbm92": ("protocol: bbm92",) * 3,
+    "cv-qkd": tuple(
+        f"protocol: cv-qkd\n    parameters: {{pulse-rate-hz: {rate}}}"
+        for rate in ("3.0e+6", "3.0e+6", "2.0e+7")
+    ),
+    SINGLE_PHOTONS.name: (f"protocol: {SINGLE_PHOTONS.name}",) * 3,
+    "trace": tuple(f'engine: "trace:FOLDER/{number}.jsonl"' for number in range(3)),
+    "script": ('engine: "script:FOLDER/protocol.py"\n    engine-key-bits: 40000',) * 3,
 }
-"""What the links of a technology have in the network file: protocol, and figures of each."""
+"""What each of the three links of a technology has in the network file."""
+COUNTED = tuple(name for name in TECHNOLOGIES if name != "script")
+"""Those whose key follows from what they count."""
 LIKELY = {"cv-qkd": 0.11}
-"""Three standard errors of the mean of five blocks: at 11.9 dB a block knows its excess noise to 0.003 of shot
-noise, which is 8 % of its key. Counts of clicks are known far better."""
+"""Three standard errors of the mean of five blocks: at 11.9 dB a block knows its excess noise to 0.003 of
+shot noise, which is 8 % of its key. Counts of clicks are known far better."""
 QUINTIN, AQUILES, QUEVEDO = (f"urn:qkd:madqci:{site}:sae" for site in ("quintin", "aquiles", "quevedo"))
 SCARCE = "quijote-aquiles"
 
@@ -55,20 +62,36 @@ def forget():
     plugins.find_plugin.cache_clear()
 
 
-def madrid(technology):
+def madrid(technology, folder=None):
     """Return Madrid with links of a technology, without provisioned key: what it has, it made."""
-    protocol, figures = TECHNOLOGIES.get(technology, (technology, ("{}",) * 3))
+    if technology == "trace":
+        record(folder)
+    if technology == "script":
+        stub(folder)
     text = shipped_text("madrid")
-    for figure in figures:
-        said = f"channels: default \n    protocol: {protocol}\n    parameters: {figure}\n"
+    for lines in TECHNOLOGIES.get(technology, (f"protocol: {technology}",) * 3):
+        said = f"channels: default \n    {lines}\n".replace("FOLDER", str(folder))
         text = text.replace("channels: default\n", said, 1)
     return load_text(text, "madrid.yaml").with_overrides(initial_key_bits=0)
 
 
+def record(folder):
+    """Record each link of Madrid as it is shipped, to be told again and again."""
+    description = load_text(shipped_text("madrid"), "madrid.yaml")
+    for number, link in enumerate(description.links):
+        head, *blocks = recorded_lines(description, link.name, 5, seed=9)
+        lines = [head.replace('"stop"', '"repeat"'), *blocks]
+        (folder / f"{number}.jsonl").write_text("\n".join(lines))
+
+
 @pytest.mark.parametrize("technology", TECHNOLOGIES)
-def test_keys_flow_end_to_end_through_cut_and_heal_and_the_checker_finds_nothing(technology):
+def test_keys_flow_end_to_end_through_cut_and_heal_and_the_checker_finds_nothing(technology, tmp_path):
     lines: list[bytes] = []
-    sim = Simulation(madrid(technology), seed=1, log=lines, checked=True)
+    with contextlib.closing(Simulation(madrid(technology, tmp_path), seed=1, log=lines, checked=True)) as sim:
+        walk(sim, lines)
+
+
+def walk(sim, lines):
     run(sim, 5)
     assert get_keys(sim, QUINTIN, AQUILES).outcome == 503
     assert get_keys(sim, QUEVEDO, AQUILES).outcome == 503
@@ -96,9 +119,9 @@ def test_keys_flow_end_to_end_through_cut_and_heal_and_the_checker_finds_nothing
     assert verdict.ok, verdict.violations[:5]
 
 
-@pytest.mark.parametrize("technology", TECHNOLOGIES)
-def test_key_rates_are_what_the_closed_form_gives_blocks_of_that_length(technology):
-    sim = Simulation(madrid(technology), seed=3)
+@pytest.mark.parametrize("technology", COUNTED)
+def test_key_rates_are_what_the_closed_form_gives_blocks_of_that_length(technology, tmp_path):
+    sim = Simulation(madrid(technology, tmp_path), seed=3)
     run(sim, 330)
     reports = Forwarding(sim).reports
     for link in sim.description.links:
@@ -113,12 +136,12 @@ def test_key_rates_are_what_the_closed_form_gives_blocks_of_that_length(technolo
 
 
 @pytest.mark.parametrize("technology", TECHNOLOGIES)
-def test_equal_seeds_give_equal_logs(technology):
+def test_equal_seeds_give_equal_logs(technology, tmp_path):
     def log():
         lines: list[bytes] = []
-        sim = Simulation(madrid(technology), seed=5, log=lines)
-        run(sim, 100)
-        sim.recorder.flush()
+        with contextlib.closing(Simulation(madrid(technology, tmp_path), seed=5, log=lines)) as sim:
+            run(sim, 100)
+            sim.recorder.flush()
         return lines
 
     assert log() == log()

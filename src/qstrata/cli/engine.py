@@ -1,4 +1,4 @@
-"""`engine`: list what may run links, and install engines that have an environment of their own."""
+"""`engine`: list what may run links, install engines with an environment of their own, record traces."""
 
 import shutil
 import subprocess
@@ -13,13 +13,16 @@ from qstrata.cli.tables import Table, out, show, show_json
 from qstrata.core.errors import EnvironmentFaultError
 from qstrata.network.engine_names import names
 from qstrata.network.engines import engines_home, pinned_sequence, sequence_python
+from qstrata.network.loader import load
+from qstrata.network.recording import recorded_lines
 
 engine = App(name="engine", help="List what may run links, and install what needs an environment of its own.")
 
 _NOTES = {
-    "native": "decoy-state BB84 in this process",
+    "native": "every protocol of links, in this process",
     "script": "a protocol script for each block: `script:PATH`",
     "sequence": "the simulator SeQUeNCe, in an environment of its own",
+    "trace": "recorded blocks, told again: `trace:PATH`",
 }
 
 
@@ -49,6 +52,20 @@ def install(
     _run(pip, f"{wanted} cannot be installed")
     _run([str(sequence_python()), "-c", "import sequence"], f"{wanted} does not start")
     out(f"{name} is installed in {folder}")
+
+
+@engine.command
+def record(
+    file: Annotated[str, Parameter(help="A network file, or the name of a shipped network.")],
+    link: Annotated[str, Parameter(help="Name of a link, as `quintin-quijote`.")],
+    /,
+    *,
+    blocks: Annotated[int, Parameter(help="How many blocks.")] = 10,
+    seed: Annotated[int, Parameter(help="Seed of what is drawn.")] = 1,
+) -> None:
+    """Print blocks of a link as the native engine counts them: a trace for `engine: trace:PATH`."""
+    for line in recorded_lines(load(file), link, blocks, seed):
+        out(line)
 
 
 def _readiness(name: str) -> str:

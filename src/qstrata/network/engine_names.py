@@ -1,11 +1,12 @@
 """What runs a link: the names that a network file may give, and what is wrong with others."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qstrata.network.description import Description
+from qstrata.core.errors import InputError
+from qstrata.network.description import Description, Link
 from qstrata.network.document import Problem, View
 from qstrata.network.plugins import plugin_names
 from qstrata.network.suggestion import did_you_mean, nearest
@@ -14,8 +15,11 @@ from qstrata.network.tables import ENGINE_PATTERN
 GROUP = "qstrata.engines"
 """Entry points of this group are engines too: each names a function from an argument to an EngineFactory."""
 
-NATIVE, SCRIPT, SEQUENCE = "native", "script", "sequence"
-BUILT_IN = (NATIVE, SCRIPT, SEQUENCE)
+NATIVE, SCRIPT, SEQUENCE, TRACE = "native", "script", "sequence", "trace"
+BUILT_IN = (NATIVE, SCRIPT, SEQUENCE, TRACE)
+
+OF_FILES = {SCRIPT: "script:./protocol.py", TRACE: "trace:./recorded.jsonl"}
+"""The engines whose argument is the path of a file, with an example."""
 
 
 def parted(engine: str) -> tuple[str, str]:
@@ -30,24 +34,25 @@ def names() -> tuple[str, ...]:
 
 
 def check_engines(root: View, folder: Path) -> list[Problem]:
-    """Return the engines of a file that are not there; scripts are looked for from `folder`."""
+    """Return the engines of a file that are not there; scripts and traces are looked for from `folder`."""
     kinds = [view for _, view in root.get("kinds").get("links").tables()]
     tables = (*root.get("links").items(), *kinds, root.get("defaults").get("link"))
     return [problem for table in tables for problem in _check(table.get("engine"), folder)]
 
 
 def check_rates(root: View, description: Description) -> list[Problem]:
-    """Return the links of a whole file that are too fast for their engine."""
-    slow = [link for link in description.links if link.engine == SEQUENCE]
-    if not slow:
-        return []
-    from qstrata.twin.sequence import PULSE_RATE_MAX_HZ
-
+    """Return the links of a whole file that are too fast for their engine, or unlike what was recorded."""
     views = {
         "-".join(end.text or "" for end in view.get("ends").items()): view
         for view in root.get("links").items()
     }
-    return [
+    problems = [problem for link in description.links for problem in _check_trace(link, views)]
+    slow = [link for link in description.links if link.engine == SEQUENCE]
+    if not slow:
+        return problems
+    from qstrata.twin.sequence import PULSE_RATE_MAX_HZ
+
+    return problems + [
         Problem(
             views[link.name].place,
             f"SeQUeNCe runs at most {PULSE_RATE_MAX_HZ:g} pulses a second, the link has "
@@ -60,11 +65,11 @@ def check_rates(root: View, description: Description) -> list[Problem]:
 
 
 def with_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the data of a whole description with scripts named by their whole path."""
+    """Return the data of a whole description with scripts and traces named by their whole path."""
     for link in data["links"]:
         name, argument = parted(link.get("engine", NATIVE))
-        if name == SCRIPT:
-            link["engine"] = f"{SCRIPT}:{(folder / argument).resolve()}"
+        if name in OF_FILES:
+            link["engine"] = f"{name}:{(folder / argument).resolve()}"
     return data
 
 
@@ -72,11 +77,13 @@ def _check(view: View, folder: Path) -> Iterator[Problem]:
     if view.text is None or not re.search(ENGINE_PATTERN, view.text):
         return
     name, argument = parted(view.text)
-    if name == SCRIPT:
+    if name in OF_FILES:
         if not argument:
-            yield Problem(view.place, "a script needs its path", "script:./protocol.py")
+            yield Problem(view.place, f"a {name} needs its path", OF_FILES[name])
         elif not (folder / argument).is_file():
-            yield Problem(view.place, f"there is no script {argument!r}: give its path from this file")
+            yield Problem(view.place, f"there is no {name} {argument!r}: give its path from this file")
+        elif name == TRACE:
+            yield from _check_recorded(view, folder / argument)
         return
     if name in BUILT_IN and argument:
         yield Problem(view.place, f"the engine {name} takes no {argument!r}", name)
@@ -85,3 +92,30 @@ def _check(view: View, folder: Path) -> Iterator[Problem]:
         hint = did_you_mean(name, known)
         message = f"there is no engine `{name}`{hint}"
         yield Problem(view.place, message, nearest(name, known))
+
+
+def _check_recorded(view: View, path: Path) -> Iterator[Problem]:
+    # Numbers are for networks with traces alone: commands that read no such file must not wait for them.
+    from qstrata.network.traces import read_trace
+
+    try:
+        read_trace(path)
+    except InputError as fault:
+        yield Problem(view.place, str(fault))
+
+
+def _check_trace(link: Link, views: Mapping[str, View]) -> Iterator[Problem]:
+    name, path = parted(link.engine)
+    if name != TRACE:
+        return
+    from qstrata.network.traces import read_trace
+
+    trace, rate_hz = read_trace(Path(path)), link.link_parameters.pulse_rate_hz
+    if trace.protocol != link.protocol:
+        message = f"the trace {trace.name} is one of {trace.protocol}, not of {link.protocol}"
+        yield Problem(views[link.name].place, message, f"protocol: {trace.protocol}")
+    elif abs(trace.pulse_rate_hz - rate_hz) > 0.01 * rate_hz:
+        message = f"the trace {trace.name} has {trace.pulse_rate_hz:g} pulses a second, the link {rate_hz:g}"
+        yield Problem(
+            views[link.name].place, message, f"parameters: {{pulse-rate-hz: {trace.pulse_rate_hz:g}}}"
+        )

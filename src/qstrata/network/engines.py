@@ -17,14 +17,16 @@ from qstrata.kernel.queue import EventQueue
 from qstrata.network.computing import Computers
 from qstrata.network.description import Description, Link
 from qstrata.network.engine_jobs import PacedJobs
-from qstrata.network.engine_names import GROUP, NATIVE, SCRIPT, SEQUENCE, names, parted
+from qstrata.network.engine_names import GROUP, NATIVE, SCRIPT, SEQUENCE, TRACE, names, parted
 from qstrata.network.engine_processes import AT_ONCE, EngineProcesses
 from qstrata.network.plugins import find_plugin
+from qstrata.network.traces import read_trace
 from qstrata.physics.parameters import decoy
 from qstrata.twin import script, sequence
 from qstrata.twin.blockwise import FindingError
 from qstrata.twin.contract import EngineFactory, LinkTask
 from qstrata.twin.native import native_engine
+from qstrata.twin.trace import trace_engine
 
 HOME_VARIABLE = "QSTRATA_ENGINES"
 """Names the folder of the engines' own environments, in place of the default one."""
@@ -46,6 +48,7 @@ def find_engine(engine: str) -> EngineFactory:
         NATIVE: lambda _: native_engine,
         SCRIPT: script.engine,
         SEQUENCE: sequence.engine,
+        TRACE: lambda path: trace_engine(read_trace(Path(path))),
     }
     if name in built_in:
         return built_in[name](argument)

@@ -13,6 +13,8 @@ from qstrata.physics.pair_link import PROTOCOLS as PAIR_PROTOCOLS
 from qstrata.physics.protocols.decoy import DECOY_BB84
 
 NATIVE = "native"
+OF_ANY_PROTOCOL = (NATIVE, "trace")
+"""The engines that run links of every protocol."""
 
 
 def check_protocols(root: View) -> list[Problem]:
@@ -43,7 +45,7 @@ def check_devices(link: Mapping[str, Any], views: Sequence[View]) -> list[Proble
     if "profile" in link and link["profile"] not in profiles:
         message = f"`{link['profile']}` is no profile of {protocol.name}; choose {' or '.join(profiles)}"
         problems.append(Problem(_place("profile", views), message, profiles[0]))
-    if protocol is not DECOY_BB84 and link.get("engine", NATIVE) != NATIVE:
+    if protocol is not DECOY_BB84 and link.get("engine", NATIVE).partition(":")[0] not in OF_ANY_PROTOCOL:
         message = f"the engine `{link['engine']}` runs {DECOY_BB84.name} alone, not {protocol.name}"
         problems.append(Problem(_place("engine", views), message, NATIVE))
     own = [parameter.name.replace("_", "-") for parameter in protocol.table]

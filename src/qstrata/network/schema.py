@@ -34,7 +34,8 @@ LOADER_ONLY = (
     "The device figures of a link obey signal intensity > weak + vacuum intensity and weak > vacuum "
     "intensity, and its three probabilities of intensities add up to 1.",
     "The profile and the figures of a link are those of its protocol; only `decoy-bb84` has another level "
-    "than `counts` or another engine than `native`.",
+    "than `counts` or another engine than `native` and `trace`. A trace is of the protocol and the pulse "
+    "rate of its link.",
     "The classical light of a link causes at most 1e7 clicks per second.",
     "A link with `protocol: barrett-kok` or `single-click` makes pairs: it has `heralding`, the channel "
     "`pairs`, and none of the keys of links for keys. T2 of a memory is at most 2 T1.",

@@ -138,7 +138,8 @@ ENGINE_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*(:.+)?$"
 EngineName = Annotated[
     str,
     said(
-        "what runs the link: `native`, `script:PATH` from this file, `sequence` (SeQUeNCe), or another",
+        "what runs the link: `native`, `script:PATH` from this file, `sequence` (SeQUeNCe), `trace:PATH` "
+        "(recorded blocks), or another",
         pattern=ENGINE_PATTERN,
         meant="the name of an engine, as `native` or `script:./protocol.py`",
     ),

@@ -96,10 +96,10 @@ def check_engine(factory: EngineFactory, do: DoWork = no_work) -> None:
     `factory(task)` makes the engine of a link, `do(work)` does its work off the loop. Raises AssertionError
     that says which promise was broken.
     """
-    is_off_loop = factory(_task(1)).capabilities().off_loop
+    is_off_loop = factory(suite_task(1)).capabilities().off_loop
 
     def make(seed: int, ports: Mapping[Address, Binder]) -> Part:
-        return KeyLink(SUITE_LINK, factory(_task(seed)), ports, 0, PERIOD_PS)
+        return KeyLink(SUITE_LINK, factory(suite_task(seed)), ports, 0, PERIOD_PS)
 
     check_devices(make, do, fails=is_off_loop)
 
@@ -119,7 +119,8 @@ def check_devices(make: MakeDevices, do: DoWork = no_work, *, fails: bool = Fals
 _PORTS = {end.device: _Port() for end in SUITE_LINK.ends}
 
 
-def _task(seed: int) -> LinkTask:
+def suite_task(seed: int) -> LinkTask:
+    """Return what an engine of the suite's link is made for."""
     return LinkTask(
         link=SUITE_LINK.name,
         parameters=SUITE_LINK.parameters,

@@ -63,8 +63,8 @@ class BlockwiseEngine:
     `make_work(block, revision, parameters)` says what is to be done, `take(done)` what it gave; it raises
     FindingError; `forget` is called where what was given before is no more of this link. A change or a stop
     discards the block under way; dark fibre gives no block. An engine that is late begins its next block when
-    the last one came, so that lateness does not grow. Work that takes all the time it may has hung: the engine
-    rests, longer each time, for a run in virtual time waits for each try.
+    the last one came, so that lateness does not grow. Work that takes all the time it may has hung: the
+    engine rests, longer each time, for a run in virtual time waits for each try.
     """
 
     def __init__(

@@ -20,13 +20,15 @@ from qstrata.fabric.messages.device import SignalReport, Tick
 from qstrata.fabric.messages.lab import Heal, Inject, LabAnswer, ListFaults
 from qstrata.kernel.element import Element
 from qstrata.twin.contract import EngineFactory, LinkTask, Part
-from qstrata.twin.faults import CUT, INTERCEPT, LOSS, TAMPERING, FaultBook
+from qstrata.twin.faults import CUT, INTERCEPT, KINDS, LOSS, TAMPERING, FaultBook
 from qstrata.twin.key_link import Binder, KeyLink
 from qstrata.twin.native import CLICKS, NATIVE, native_engine
 from qstrata.twin.pairs import Pairs
 from qstrata.twin.pairs_plan import PairLinkPlan
 from qstrata.twin.plan import LinkPlan, MonitorPlan, TwinPlan, check_plan
 from qstrata.twin.sampling import check_fault
+from qstrata.twin.sequence import SEQUENCE
+from qstrata.twin.trace import TRACE
 
 
 def native_alone(engine: str) -> EngineFactory:
@@ -296,7 +298,20 @@ def hurt(plan: TwinPlan, faults: FaultBook, kind: str, target: str, amount: floa
     for link in plan.links:
         if target in (link.name, link.fibre):
             check_fault(link.parameters, kind)
+            _check_engine(link.engine, kind)
     return faults.inject(kind, target, amount, now)
+
+
+_FOLLOWED = {TRACE: (CUT,), SEQUENCE: (CUT, LOSS)}
+"""The faults that engines follow which do not follow all that a link's protocol can be under."""
+
+
+def _check_engine(engine: str, kind: str) -> None:
+    name = engine.partition(":")[0]
+    if kind in KINDS and kind not in _FOLLOWED.get(name, KINDS):
+        raise InputError(
+            f"a link of engine {name} does not follow {kind}: inject {', '.join(_FOLLOWED[name])}"
+        )
 
 
 def _bearers(plan: TwinPlan) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

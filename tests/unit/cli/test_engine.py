@@ -16,7 +16,7 @@ def home(tmp_path, monkeypatch):
 def test_the_list_says_which_engines_can_run_here(home, capsys):
     assert main(["engine", "list", "--json"]) == 0
     ready = {row["name"]: row["ready"] for row in json.loads(capsys.readouterr().out)}
-    assert ready == {"native": True, "script": True, "sequence": False}
+    assert ready == {"native": True, "script": True, "sequence": False, "trace": True}
     assert main(["engine", "list"]) == 0
     assert "qstrata engine install sequence" in capsys.readouterr().out
 

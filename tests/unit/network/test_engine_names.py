@@ -58,8 +58,13 @@ def test_a_script_is_named_from_its_network_file(tmp_path):
         ("scrpt:x.py", "11:13: there is no engine `scrpt`; did you mean `script`?"),
         ("script", "11:13: a script needs its path"),
         ("script:missing.py", "11:13: there is no script 'missing.py': give its path from this file"),
+        ("trace", "11:13: a trace needs its path"),
+        ("trace:missing.jsonl", "11:13: there is no trace 'missing.jsonl': give its path from this file"),
         ("native:2", "11:13: the engine native takes no '2'"),
-        ("netsquid", "11:13: there is no engine `netsquid`; there is `native`, `script`, `sequence`"),
+        (
+            "netsquid",
+            "11:13: there is no engine `netsquid`; there is `native`, `script`, `sequence`, `trace`",
+        ),
         ("2fast", "11:13: "),
     ],
 )
@@ -75,5 +80,5 @@ def test_a_link_too_fast_for_sequence_is_refused_at_its_place(tmp_path):
 def test_engines_of_other_packages_are_found_by_their_entry_points(lab, tmp_path):
     assert {link.engine for link in network(tmp_path, "lab:rack 3").links} == {"lab:rack 3"}
     assert find_engine("lab:rack 3")("task") == ("rack 3", "task")
-    with pytest.raises(InputError, match="there is no engine 'rack': native, script, sequence, lab"):
+    with pytest.raises(InputError, match="there is no engine 'rack': native, script, sequence, trace, lab"):
         find_engine("rack")
