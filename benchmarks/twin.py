@@ -136,11 +136,15 @@ _MODELS = {
 
 def _pairs(peer: Peer, driver: str, pairs: int) -> Measured:
     answer = ask(peer, DRIVERS / f"{driver}.py", CHAIN | {"pairs": pairs})
+    if answer.get("hung") and not answer["pairs"]:
+        answer = ask(peer, DRIVERS / f"{driver}.py", CHAIN | {"pairs": pairs})
     if not answer["pairs"]:
         raise Failure("gave no pair")
     note = f"{_MODELS[peer.name]}; {answer['pairs']} pairs"
     if answer.get("simulated_s"):
         note += f", {answer['pairs'] / answer['simulated_s']:.0f} per simulated s"
+    if answer.get("hung"):
+        note += ", then it hung"
     if answer.get("fidelity"):
         note += f", fidelity {answer['fidelity']:.3f}"
     return Measured(answer["version"], answer["pairs"] / answer["spent_s"], note)
