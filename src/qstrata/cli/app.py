@@ -257,6 +257,8 @@ def heal(
         "efficiency-mismatch",
         "time-shift",
         "trojan-horse",
+        "replay",
+        "rogue-controller",
         "tap",
         "raman",
         "kme-exhausted",

@@ -40,6 +40,10 @@ KINDS = {
         "Let an eavesdropper apply random Pauli operators to qubits that come into the memories of a node.",
         "Share of the qubits that Eve attacks, 0 to 1.",
     ),
+    "replay": (
+        "Record the messages of a classical channel, and send earlier ones again.",
+        "Share of the messages that is followed by an earlier one, 0 to 1.",
+    ),
     "tap": ("Take light out of a fibre.", "Share of the light that is taken, 0 to 1."),
     "raman": (
         "Shine light into a fibre that scatters photons into the quantum channel.",
@@ -48,11 +52,26 @@ KINDS = {
 }
 """Every attack with what it does and what its amount is."""
 
+ROGUE = "rogue-controller"
+
 
 def add_to(app: App, inject: Inject) -> None:
     """Add a command for each attack."""
     for kind, (text, amount) in KINDS.items():
         app.command(_command(kind, amount, inject), name=kind, help=text)
+
+    def rogue(
+        site: Annotated[str, Parameter(help="Node at which the intruder comes in.")],
+        /,
+        *,
+        network: Network = None,
+        state_dir: StateDir = None,
+        json: Json = False,
+    ) -> None:
+        inject(ROGUE, site, 1.0, network, state_dir, json)
+
+    text = "Let an intruder at a node speak as controllers, managers and operators would, every second."
+    app.command(rogue, name=ROGUE, help=text)
 
 
 def _command(kind: str, help_of_amount: str, inject: Inject) -> Any:

@@ -9,6 +9,7 @@ from qstrata.cli.tables import Table, out, show
 from qstrata.core.time import PS_PER_MS
 from qstrata.fabric.messages.lab import Fault
 from qstrata.fabric.messages.policy import Exposure
+from qstrata.fabric.tally import Refusal
 from qstrata.kernel.lateness import Lateness
 from qstrata.network.remote import (
     CircuitView,
@@ -40,6 +41,7 @@ def show_network(view: NetworkView) -> None:
         [
             alarms_table(view),
             *exposures_tables(view.exposures),
+            *refusals_table(view.refusals),
             faults_table(view.faults),
             lateness_table(view),
         ]
@@ -213,6 +215,12 @@ def alarms_table(view: NetworkView) -> Table:
     """Tabulate the alarms that stand."""
     rows = tuple((alarm.subject, alarm.channel, alarm.finding) for alarm in view.alarms)
     return Table("alarms", ("subject", "channel", "finding"), rows)
+
+
+def refusals_table(refusals: Sequence[Refusal]) -> list[Table]:
+    """Tabulate what the fabric has refused; no table where it has refused nothing."""
+    rows = tuple((row.sender, row.receiver, row.type, str(row.count), row.reason) for row in refusals)
+    return [Table("refused messages", ("from", "to", "type", "times>", "why"), rows)] if rows else []
 
 
 def faults_table(faults: tuple[Fault, ...]) -> Table:

@@ -20,6 +20,7 @@ from qstrata.network.events import (
     FaultChanged,
     Levels,
     LinkChanged,
+    MessageRefused,
     SessionChanged,
     Snapshot,
 )
@@ -108,6 +109,9 @@ def _words(event: Event) -> list[str]:
         case FaultChanged():
             verb = "injected" if event.injected else "healed"
             return [f"fault {verb}: {event.kind} {event.target}, amount {event.amount:g}"]
+        case MessageRefused():
+            what = f"{event.type} of " if event.type else ""
+            return [f"refused: {what}{event.sender} to {event.receiver}, {event.count} times: {event.reason}"]
         case Cut() | Ended():
             return [event.text]
     return []

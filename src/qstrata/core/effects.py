@@ -79,13 +79,14 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 class SetBearer(msgspec.Struct, frozen=True, gc=False):
     """Change one side of a row of the bearer table.
 
-    `granted` is said by connectivity.res, `intact` and `delay_ps` by the world; None leaves it.
+    `granted` is said by connectivity.res, `intact`, `delay_ps` and `replayed` by the world; None leaves it.
     """
 
     bearer: str
     granted: bool | None = None
     intact: bool | None = None
     delay_ps: int | None = None
+    replayed: float | None = None
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):

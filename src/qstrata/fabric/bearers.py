@@ -7,13 +7,17 @@ from qstrata.core.errors import InputError, InternalError
 
 
 class BearerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One bearer: `granted` is said by connectivity, `intact` and the one-way delay by the world."""
+    """One bearer: `granted` is said by connectivity, `intact`, the one-way delay and `replayed` by the world.
+
+    `replayed` is how many earlier messages somebody sends again for each that it carries (0 to 1).
+    """
 
     bearer: str
     kind: str
     delay_ps: int
     granted: bool
     intact: bool
+    replayed: float = 0.0
 
     @property
     def up(self) -> bool:
@@ -79,6 +83,7 @@ class BearerTable:
             granted=row.granted if effect.granted is None else effect.granted,
             intact=row.intact if effect.intact is None else effect.intact,
             delay_ps=row.delay_ps if effect.delay_ps is None else effect.delay_ps,
+            replayed=row.replayed if effect.replayed is None else effect.replayed,
         )
         if changed != row:
             self._rows[effect.bearer] = changed

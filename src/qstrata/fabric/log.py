@@ -10,8 +10,9 @@ from qstrata.core.effects import LogEntry
 class Carried(LogEntry, frozen=True, array_like=True, gc=False, tag_field="tag", tag="msg"):
     """A message: `due_ps` is its delivery, `ids` its log fields, `outcome` what came of it.
 
-    That is `sent`, `again` (once more, after a reconnect), `refused` (`type` is empty for a handle), or why
-    it was lost: `bearer-down`, `queue-full`, `receiver-gone`, `swallowed` (by a test), `mischief`.
+    That is `sent`, `again` (once more, after a reconnect), `replayed` (once more, by somebody on the bearer),
+    `refused` (`type` may be empty for a handle), or why it was lost: `bearer-down`, `queue-full`,
+    `receiver-gone`, `swallowed` (by a test), `mischief`.
     """
 
     arrow: str

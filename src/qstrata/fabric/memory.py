@@ -1,9 +1,11 @@
 """The memory fabric: one process, deterministic, with the weakest semantics that any fabric may have.
 
 First-in first-out per pair of ends, whatever the delay does; silent loss; bounded queues; a message twice
-after a reconnect. Messages travel by reference, key material as the receiver's own copy.
+after a reconnect, and earlier ones again on a bearer whose messages are replayed. Messages travel by
+reference, key material as the receiver's own copy.
 """
 
+from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
@@ -27,6 +29,10 @@ from qstrata.kernel.queue import EventQueue
 
 MAX_IN_FLIGHT = 4096
 MAX_REFUSALS = 1024
+OVERHEARD_KEPT = 64
+"""So many messages of a pair of ends are kept by somebody who replays them."""
+_STRIDE = 37
+"""Takes recent ones and old ones in turn: it has no divisor in common with what is kept."""
 
 Receive = Callable[[Any, Address], None]
 
@@ -77,20 +83,26 @@ class _Lane:
 
 
 class _Pair:
-    """What two ends share in one direction: the last due instant, the draws, the last message."""
+    """What two ends share in one direction: the last due instant, the draws, the last message.
 
-    __slots__ = ("draws", "last", "last_due_ps")
+    Somebody who replays has `overheard` messages, and owes so many of them by his share.
+    """
+
+    __slots__ = ("draws", "last", "last_due_ps", "overheard", "owed", "replays")
 
     def __init__(self, draws: np.random.Generator | None) -> None:
         self.last_due_ps = 0
         self.draws = draws
         self.last: tuple[MemoryHandle, _Lane, Any] | None = None
+        self.overheard: deque[tuple[MemoryHandle, _Lane, Any]] = deque(maxlen=OVERHEARD_KEPT)
+        self.owed = 0.0
+        self.replays = 0
 
 
 class MemoryHandle(BoundHandle):
     """A handle with the state of its direction, so that a message needs no look-up."""
 
-    __slots__ = ("delay_ps", "endpoint", "in_flight", "lanes", "pair", "up", "version")
+    __slots__ = ("delay_ps", "endpoint", "in_flight", "lanes", "pair", "replayed", "up", "version")
 
     def __init__(self, checked: BoundHandle, endpoint: _Endpoint, pair: _Pair) -> None:
         super().__init__(
@@ -103,6 +115,7 @@ class MemoryHandle(BoundHandle):
         self.version = -1
         self.up = True
         self.delay_ps = 0
+        self.replayed = 0.0
 
 
 class MemoryFabric:
@@ -190,6 +203,8 @@ class MemoryFabric:
         lane.count += 1
         self._recorder.carried(now, lane.prefix, due_ps, "sent", lane.ids(message))
         self._queue.push(due_ps, self._deliver, handle, lane, message, handle.endpoint.epoch)
+        if handle.replayed:
+            self._replay(handle, lane, message, now)
         if self._scanner is not None:
             self._scan(handle, lane, message, now)
         if self.taps:
@@ -209,11 +224,11 @@ class MemoryFabric:
         """Return what was refused, in the order in which it first was, at most MAX_REFUSALS rows."""
         return tuple(Refusal(*key, count) for key, count in self._refusals.items())
 
-    def _bind(self, sender: Address, to: Address, channel: str) -> MemoryHandle:
+    def _bind(self, sender: Address, to: Address, channel: str, meant: str) -> MemoryHandle:
         try:
             checked = check(self._directory, sender, to, channel)
         except RefusedError as error:
-            self._refuse(arrow_between(sender.end, to.end), sender, to, "", str(error))
+            self._refuse(arrow_between(sender.end, to.end), sender, to, meant, str(error))
             raise
         for bearer in checked.bearers:
             if bearer not in self._bearers and checked.arrow.ride is Ride.MANAGEMENT:
@@ -259,6 +274,9 @@ class MemoryFabric:
         rows = [self._bearers.row(bearer) for bearer in handle.bearers]
         handle.up = all(row.up for row in rows)
         handle.delay_ps = sum(row.delay_ps for row in rows)
+        handle.replayed = max((row.replayed for row in rows), default=0.0)
+        if not handle.replayed:
+            handle.pair.overheard.clear()
         handle.version = self._bearers.version
 
     def _lose(self, lane: _Lane, message: Message, now: int, outcome: str) -> None:
@@ -282,10 +300,29 @@ class MemoryFabric:
                 continue
             handle, lane, message = pair.last
             pair.last = None
-            due_ps = pair.last_due_ps = max(now + handle.delay_ps, pair.last_due_ps)
-            handle.in_flight += 1
-            self._recorder.carried(now, lane.prefix, due_ps, "again", lane.ids(message))
-            self._queue.push(due_ps, self._deliver, handle, lane, message, handle.endpoint.epoch)
+            self._send_again(handle, lane, message, "again", now)
+
+    def _replay(self, handle: MemoryHandle, lane: _Lane, message: Message, now: int) -> None:
+        """Let him who replays record a message, and send an earlier one after it if he owes one."""
+        pair = handle.pair
+        pair.overheard.append((handle, lane, own_copy(message) if lane.copies else message))
+        pair.owed += handle.replayed
+        if pair.owed < 1.0:
+            return
+        pair.owed -= 1.0
+        old, lane, message = pair.overheard[pair.replays * _STRIDE % len(pair.overheard)]
+        pair.replays += 1
+        if old.in_flight < self._max_in_flight:
+            self._send_again(old, lane, own_copy(message) if lane.copies else message, "replayed", now)
+
+    def _send_again(
+        self, handle: MemoryHandle, lane: _Lane, message: Message, outcome: str, now: int
+    ) -> None:
+        pair = handle.pair
+        due_ps = pair.last_due_ps = max(now + handle.delay_ps, pair.last_due_ps)
+        handle.in_flight += 1
+        self._recorder.carried(now, lane.prefix, due_ps, outcome, lane.ids(message))
+        self._queue.push(due_ps, self._deliver, handle, lane, message, handle.endpoint.epoch)
 
     def _scan(self, handle: MemoryHandle, lane: _Lane, message: Message, now: int) -> None:
         assert self._scanner is not None

@@ -69,14 +69,17 @@ class Port:
 
     __slots__ = ("_bind", "_handles", "address")
 
-    def __init__(self, address: Address, bind: Callable[[Address, Address, str], BoundHandle]) -> None:
+    def __init__(self, address: Address, bind: Callable[[Address, Address, str, str], BoundHandle]) -> None:
         self.address = address
         self._bind = bind
         self._handles: dict[tuple[Address, str], BoundHandle] = {}
 
-    def bind(self, to: Address, channel: str = "") -> BoundHandle:
-        """Return the handle to another element, the same one each time; RefusedError if it may not be."""
+    def bind(self, to: Address, channel: str = "", meant: str = "") -> BoundHandle:
+        """Return the handle to another element, the same one each time; RefusedError if it may not be.
+
+        `meant` names the type of message that it is bound for: a refusal is counted under it.
+        """
         handle = self._handles.get((to, channel))
         if handle is None:
-            handle = self._handles[to, channel] = self._bind(self.address, to, channel)
+            handle = self._handles[to, channel] = self._bind(self.address, to, channel, meant)
         return handle

@@ -18,7 +18,8 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
     that owns each device. `channels`: the two sites of each companion channel. `hosting`: pairs of
     domains, in either order, one of which hosts strata of the other. `borders`: border elements, each
     with the filter that says which message types it exports. `operators`: the role of each registered
-    operator. `lab`: whether the world is a twin that may be hurt.
+    operator. `staff`: the elements that control, manage and observe (any, if none is named). `lab`: whether
+    the world is a twin that may be hurt.
     """
 
     sites: Mapping[str, str] = {}
@@ -27,6 +28,7 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
     hosting: frozenset[tuple[str, str]] = frozenset()
     borders: Mapping[Address, ExportFilter] = {}
     operators: Mapping[Address, str] = {}
+    staff: frozenset[Address] = frozenset()
     lab: bool = False
 
 
@@ -39,6 +41,8 @@ def check_scope(directory: Directory, arrow: Arrow, sender: Address, to: Address
         declared = directory.sites.get(address.site, address.domain)
         if declared != address.domain:
             raise RefusedError(f"{address} claims domain {address.domain}, its site belongs to {declared}")
+        if not _is_appointed(directory, address):
+            raise RefusedError(f"{address} is not the declared {address.end.value} of {address.domain}")
     if sender == to:
         raise RefusedError(f"{sender} may not send to itself: call the function instead")
     reason = _CLAUSES[arrow.scope](directory, sender, to, channel)
@@ -54,6 +58,12 @@ def exported(directory: Directory, sender: Address, to: Address, types: frozense
     if sender.domain == to.domain or sender.end != to.end or export is None:
         return types
     return frozenset(kind for kind in types if export(kind))
+
+
+def _is_appointed(directory: Directory, address: Address) -> bool:
+    if not directory.staff or address.end.plane not in ("tel", "ctl", "mgt"):
+        return True
+    return address in directory.staff or address in directory.borders
 
 
 def _one_domain(directory: Directory, a: Address, b: Address, channel: str) -> str:

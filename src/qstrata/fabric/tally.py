@@ -16,7 +16,7 @@ class Traffic(NamedTuple):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """What was refused, why, and how often; `type` is empty for a handle that could not be bound."""
+    """What was refused, why, and how often; `type` is what it was meant for, or empty."""
 
     sender: str
     receiver: str

@@ -12,6 +12,7 @@ from qstrata.fabric.log import NodeEvent
 from qstrata.interfaces.etsi014.face import ApplicationFace
 from qstrata.kernel.element import Element
 from qstrata.network.assembly import Assembly, kme_figures, limits_of, newest_blocks, sources_of
+from qstrata.network.intruders import impostors, world_plan
 from qstrata.network.pair_plan import links as pair_links
 from qstrata.network.pair_plan import memories
 from qstrata.network.plan import WORLD_NODE, NetworkPlan, SiteSpec, twin_plan
@@ -108,12 +109,12 @@ def _adopt_bearers(assembly: Assembly, before: NetworkPlan, after: NetworkPlan) 
 
 def _adopt_world(assembly: Assembly, before: NetworkPlan, records: Rows, now: int) -> None:
     (twin,) = (element for element in assembly.host.elements(WORLD_NODE) if isinstance(element, Twin))
-    plan = twin_plan(assembly.plan, assembly.seed, newest_blocks(records))
+    plan = world_plan(assembly.plan, assembly.seed, newest_blocks(records))
     old, new = _devices(twin_plan(before, assembly.seed, {})), _devices(plan)
     for address in old:
         if address not in new:
             assembly.fabric.detach(address)
-    ports = {address: assembly.fabric.port(address) for address in (plan.lab, *new)}
+    ports = {address: assembly.fabric.port(address) for address in (plan.lab, *new, *impostors(plan))}
     effects = twin.adopt(plan, ports, now)
     receive = assembly.host.receiver(twin)
     for address in new:

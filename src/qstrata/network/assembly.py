@@ -25,9 +25,10 @@ from qstrata.kernel.host import CommitExecutor, Host, JobExecutor, no_jobs
 from qstrata.kernel.queue import EventQueue
 from qstrata.network import description
 from qstrata.network.engines import find_engine
+from qstrata.network.intruders import impostors, world_plan
 from qstrata.network.operator import Callback, OperatorElement
 from qstrata.network.pair_plan import StationSpec
-from qstrata.network.plan import OUTSIDE_NODE, WORLD_NODE, AgentSpec, NetworkPlan, SiteSpec, face, twin_plan
+from qstrata.network.plan import OUTSIDE_NODE, WORLD_NODE, AgentSpec, NetworkPlan, SiteSpec, face
 from qstrata.planes import places
 from qstrata.store.interface import Store
 from qstrata.store.records import BlockState
@@ -183,11 +184,11 @@ class Assembly:
             self.fabric.attach(address, receive)
 
     def _make_world(self, newest_blocks: dict[str, int]) -> None:
-        plan = twin_plan(self.plan, self.seed, newest_blocks)
+        plan = world_plan(self.plan, self.seed, newest_blocks)
         addresses = [plan.lab, *(monitor.device for monitor in plan.monitors)]
         addresses += [end.device for link in plan.links for end in link.ends]
         addresses += [memory.device for memory in plan.memories]
-        ports = {address: self.fabric.port(address) for address in addresses}
+        ports = {address: self.fabric.port(address) for address in (*addresses, *impostors(plan))}
         self.spawn(WORLD_NODE, Twin(plan, ports, engines=find_engine), addresses)
 
     def make_site(self, site: SiteSpec, records: Sequence[Record]) -> None:

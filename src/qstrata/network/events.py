@@ -9,6 +9,7 @@ import msgspec
 
 from qstrata.fabric.messages.lab import Fault
 from qstrata.fabric.messages.reports import Alarm
+from qstrata.fabric.tally import Refusal
 from qstrata.network.remote import LinkView, NetworkView, SessionView
 
 NEW, GONE = "", "gone"
@@ -79,6 +80,16 @@ class FaultChanged(Event, frozen=True, kw_only=True, tag="fault"):
     amount: float
 
 
+class MessageRefused(Event, frozen=True, kw_only=True, tag="refused"):
+    """The fabric refused to let somebody speak, `count` times by now; `type` may be empty."""
+
+    sender: str
+    receiver: str
+    type: str
+    reason: str
+    count: int
+
+
 class LinkLevel(msgspec.Struct, frozen=True, kw_only=True):
     """A link's last second, and the bits available in its pools by site."""
 
@@ -128,6 +139,7 @@ AnyEvent = (
     | SessionChanged
     | AlarmChanged
     | FaultChanged
+    | MessageRefused
     | Levels
     | Cut
     | Ended
@@ -141,6 +153,7 @@ def changes(old: NetworkView, new: NetworkView, at_s: float) -> list[Event]:
         *_bearers(old, new, at_s),
         *_links(old, new, at_s),
         *_alarms(old.alarms, new.alarms, at_s),
+        *_refusals(old.refusals, new.refusals, at_s),
         *_sessions(old, new, at_s),
     ]
 
@@ -236,6 +249,13 @@ def _alarms(old: tuple[Alarm, ...], new: tuple[Alarm, ...], at_s: float) -> Iter
                 yield AlarmChanged(
                     at_s=at_s, raised=raised, subject=subject, channel=channel, finding=finding
                 )
+
+
+def _refusals(old: tuple[Refusal, ...], new: tuple[Refusal, ...], at_s: float) -> Iterator[Event]:
+    before = set(old)
+    for row in new:
+        if row not in before:
+            yield MessageRefused(at_s=at_s, **msgspec.structs.asdict(row))
 
 
 def _sessions(old: NetworkView, new: NetworkView, at_s: float) -> Iterator[Event]:

@@ -129,6 +129,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "exposures[].exposed", "keys", "service.ctl", _CHANGE, "keys of suspect blocks that an SAE had before"
     ),
+    Metric("refusals[].count", "1", "fabric", _ASKED, "how often a message was refused"),
     Metric("alarms[].raised_ps", "ps", "telemetry", _CHANGE, "since when an alarm stands, in network time"),
     *_lateness("lateness[]"),
 )

@@ -115,6 +115,7 @@ class OperatorDesk:
             started_ps=self._started_ps,
             now_ps=self._assembly.queue.now,
             lateness=self._pacer.lateness(),
+            refusals=self._assembly.fabric.refusals(),
         )
 
     async def trace(self, wanted: str) -> TraceView:

@@ -229,6 +229,13 @@ def _directory(description: Description, sites: list[str], links: list[Link]) ->
         owners=owners,
         channels=channels,
         operators={operator(domain): "administrator"},
+        staff=frozenset(
+            (
+                *(places.controller(end, domain) for end in End if end.plane == "ctl"),
+                *(places.manager(end, domain) for end in End if end.plane == "mgt"),
+                *(places.telemetry(end, domain) for end in End if end.plane == "tel"),
+            )
+        ),
         lab=True,
     )
 

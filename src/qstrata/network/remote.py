@@ -216,6 +216,7 @@ class NetworkView(msgspec.Struct, frozen=True, kw_only=True, tag="network", tag_
     pair_links: tuple[PairLinkView, ...] = ()
     circuits: tuple[CircuitView, ...] = ()
     memories: tuple[MemoryView, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
 
 class KeyEnd(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,10 +59,11 @@ class Instant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(Instant, frozen=True, kw_only=True):
-    """What it knows besides of a network that serves: where things are."""
+    """What it knows besides of a network that serves: where things are, and what its fabric has refused."""
 
     urls: Mapping[str, str]
     pki: PkiPaths
+    refusals: tuple[Refusal, ...] = ()
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +109,7 @@ def network_view(standing: Standing, heard: Heard) -> NetworkView:
         pair_links=pairs.links(),
         circuits=pairs.circuits(),
         memories=pairs.memories(),
+        refusals=standing.refusals,
     )
 
 

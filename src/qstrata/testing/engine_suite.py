@@ -53,7 +53,7 @@ M = TypeVar("M", bound=Message)
 
 
 class _Port:
-    def bind(self, to: Address, channel: str = "") -> Address:
+    def bind(self, to: Address, channel: str = "", meant: str = "") -> Address:
         return to
 
 

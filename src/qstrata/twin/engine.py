@@ -20,7 +20,8 @@ from qstrata.fabric.messages.device import SignalReport, Tick
 from qstrata.fabric.messages.lab import Heal, Inject, LabAnswer, ListFaults
 from qstrata.kernel.element import Element
 from qstrata.twin.contract import EngineFactory, LinkTask, Part
-from qstrata.twin.faults import CUT, INTERCEPT, KINDS, LOSS, TAMPERING, FaultBook
+from qstrata.twin.faults import CUT, INTERCEPT, KINDS, LOSS, REPLAY, ROGUE, TAMPERING, FaultBook
+from qstrata.twin.intruders import Intruders
 from qstrata.twin.key_link import Binder, KeyLink
 from qstrata.twin.native import CLICKS, NATIVE, native_engine
 from qstrata.twin.pairs import Pairs
@@ -79,6 +80,7 @@ class Twin(Element):
         self._past: dict[str, int] = {}
         self._eased: dict[str, str] = {}
         self._faults = fault_book(plan)
+        self._intruders = Intruders(plan.intruders, ports, self._faults)
         self._seen_at = _sites(plan)
         for kind in dict.fromkeys(kind for part in (KeyLink, Pairs) for kind in part.kinds):
             self.on(kind, self._instruct)
@@ -97,6 +99,7 @@ class Twin(Element):
         pairs_stay = (self._plan.memories, self._plan.pair_links) == (plan.memories, plan.pair_links)
         self._plan, self._ports = plan, ports
         self._faults.adopt(*_bearers(plan))
+        self._intruders.adopt(plan.intruders, ports)
         self._seen_at = _sites(plan)
         changed: list[str] = []
         effects: list[Effect] = []
@@ -263,12 +266,16 @@ class Twin(Element):
     def _consequences(self, kind: str, bearer: str, now: int) -> list[Effect]:
         """Let the world follow its faults at one bearer: pulses, bearer table, monitors."""
         effects: list[Effect] = []
-        cut = bool(self._faults.amount(CUT, bearer))
+        amount = self._faults.amount(kind, bearer)
         if kind == CUT:
-            effects.append(SetBearer(bearer, intact=not cut))
+            effects.append(SetBearer(bearer, intact=not amount))
         part = self._by_bearer.get(bearer)
         if kind == TAMPERING:
             return [*self._parts[PAIRS].follow(bearer, self._faults, now)]
+        if kind == REPLAY:
+            return [SetBearer(bearer, replayed=amount)]
+        if kind == ROGUE:
+            return [*self._intruders.follow(now)]
         if part is None:
             return effects
         effects += part.follow(bearer, self._faults, now)
@@ -314,14 +321,15 @@ def _check_engine(engine: str, kind: str) -> None:
         )
 
 
-def _bearers(plan: TwinPlan) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Return fibres by link, other bearers that can be cut, fibres without pulses, sites with memories."""
+def _bearers(plan: TwinPlan) -> tuple[dict[str, str], *tuple[tuple[str, ...], ...]]:
+    """Return fibres by link, channels, fibres without pulses, sites with memories, sites to come in at."""
     links: tuple[LinkPlan | PairLinkPlan, ...] = (*plan.links, *plan.pair_links)
     channels = (channel for link in links for channel in link.bearers[1:])
     fibres = {link.name: link.fibre for link in links}
     memories = dict.fromkeys(memory.site for memory in plan.memories)
     without_pulses = tuple(link.fibre for link in plan.pair_links)
-    return fibres, (*channels, *plan.management), without_pulses, tuple(memories)
+    sites = tuple(intruder.site for intruder in plan.intruders)
+    return fibres, (*channels, *plan.management), without_pulses, tuple(memories), sites
 
 
 def _sites(plan: TwinPlan) -> dict[str, tuple[str, ...]]:

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 from qstrata.core.errors import InputError
 from qstrata.fabric.messages.lab import Fault
+from qstrata.fabric.port import management_bearer
 
 CUT, LOSS, INTERCEPT = "cut", "loss", "intercept-resend"
 SPLITTING, BLINDING, TAP, RAMAN = "photon-number-splitting", "blinding", "tap", "raman"
 SUBSTITUTION, TAMPERING = "entanglement-substitution", "memory-tampering"
 MISMATCH, TIME_SHIFT, TROJAN = "efficiency-mismatch", "time-shift", "trojan-horse"
+REPLAY, ROGUE = "replay", "rogue-controller"
 _SHOWN = 8
 
 
@@ -34,6 +36,8 @@ _AMOUNTS = {
     MISMATCH: _Amount(1.0, "of the pulses"),
     TIME_SHIFT: _Amount(1.0, "of the pulses"),
     TROJAN: _Amount(1e12, "photons per pulse"),
+    REPLAY: _Amount(1.0, "of the messages"),
+    ROGUE: None,
 }
 KINDS = tuple(_AMOUNTS)
 
@@ -41,6 +45,11 @@ KINDS = tuple(_AMOUNTS)
 def memory_of(site: str) -> str:
     """Return the name under which the memories of a site stand among bearers."""
     return f"memory/{site}"
+
+
+def intruder_at(site: str) -> str:
+    """Return the name under which an intruder at a site stands among bearers."""
+    return f"intruder/{site}"
 
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:
@@ -56,7 +65,8 @@ class FaultBook:
 
     `fibres`: fibre bearer of each link by link name, in order; a fault on either name is one on the fibre.
     `channels`: the other bearers that can be cut. `without_pulses`: the fibres on which nobody can attack
-    pulses, for they carry the photons of memories. `memories`: the sites that have some.
+    pulses, for they carry the photons of memories. `memories`: the sites that have some. `sites`: those that
+    an intruder can come in at.
     """
 
     def __init__(
@@ -65,9 +75,10 @@ class FaultBook:
         channels: Sequence[str],
         without_pulses: Sequence[str] = (),
         memories: Sequence[str] = (),
+        sites: Sequence[str] = (),
     ) -> None:
         self._standing: dict[tuple[str, str], Fault] = {}
-        self.adopt(fibres, channels, without_pulses, memories)
+        self.adopt(fibres, channels, without_pulses, memories, sites)
 
     def adopt(
         self,
@@ -75,14 +86,20 @@ class FaultBook:
         channels: Sequence[str],
         without_pulses: Sequence[str] = (),
         memories: Sequence[str] = (),
+        sites: Sequence[str] = (),
     ) -> None:
         """Know these bearers from now on; faults on others stand no more."""
         self._fibres = fibres
         self._on_light = tuple(fibres.values())
         self._on_pulses = tuple(fibre for fibre in self._on_light if fibre not in without_pulses)
+        # Management channels are sessions whose records are numbered: nothing is replayed there.
+        self._companions = tuple(each for each in channels if not each.startswith(management_bearer("")))
         self._cuttable = (*self._on_light, *channels)
-        self._memories = {site: memory_of(site) for site in memories}
-        known = (*self._cuttable, *self._memories.values())
+        self._at = {
+            TAMPERING: {site: memory_of(site) for site in memories},
+            ROGUE: {site: intruder_at(site) for site in sites},
+        }
+        known = {*self._cuttable, *(name for names in self._at.values() for name in names.values())}
         self._standing = {key: fault for key, fault in self._standing.items() if key[1] in known}
 
     @property
@@ -99,7 +116,7 @@ class FaultBook:
         """Let a fault stand, or change its amount, and return the bearer that it is on.
 
         `amount`: extra dB (0 to 200) for loss, clicks per second (0 to 1e6) for raman, photons per pulse (0
-        to 1e12) for trojan-horse, not used for a cut, a share (0 to 1) for all others.
+        to 1e12) for trojan-horse, not used for a cut and a rogue controller, a share (0 to 1) for all others.
         Raises InputError that names what exists for an unknown kind or target or an amount out of range.
         """
         bearer = self._bearer(kind, target)
@@ -128,12 +145,15 @@ class FaultBook:
     def _bearer(self, kind: str, target: str) -> str:
         if kind not in KINDS:
             raise InputError(f"no fault is called {kind!r}: {suggestion(kind, KINDS)}")
-        if kind == TAMPERING:
-            if target not in self._memories and target not in self._memories.values():
-                raise InputError(f"{kind} has no target {target!r}: {suggestion(target, [*self._memories])}")
-            return self._memories.get(target, target)
+        if kind in self._at:
+            names = self._at[kind]
+            if target not in names and target not in names.values():
+                raise InputError(f"{kind} has no target {target!r}: {suggestion(target, [*names])}")
+            return names.get(target, target)
         bearer = self._fibres.get(target, target)
-        known = self._cuttable if kind == CUT else self._on_light if kind == LOSS else self._on_pulses
+        known = {CUT: self._cuttable, LOSS: self._on_light, REPLAY: self._companions}.get(
+            kind, self._on_pulses
+        )
         if kind == SUBSTITUTION:
             known = tuple(fibre for fibre in self._on_light if fibre not in self._on_pulses)
         if bearer not in known:

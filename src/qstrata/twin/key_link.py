@@ -46,7 +46,7 @@ INSTRUCTIONS_REMEMBERED = 64
 class Binder(Protocol):
     """What the twin needs of a port: a handle to another element, bound once."""
 
-    def bind(self, to: Address, channel: str = "") -> Handle:
+    def bind(self, to: Address, channel: str = "", meant: str = "") -> Handle:
         """Return the handle; raises RefusedError where the figure or the scope forbids it."""
         ...
 

@@ -5,6 +5,7 @@ import msgspec
 from qstrata.core.address import Address
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_MS, PS_PER_S
+from qstrata.fabric.messages.base import Message
 from qstrata.physics.parameters import KeyLinkParameters
 from qstrata.twin.pairs_plan import MemoryPlan, PairLinkPlan, check_pairs, refuse_repeats
 
@@ -63,6 +64,21 @@ class MonitorPlan(msgspec.Struct, frozen=True):
     termination: Address
 
 
+class Attempt(msgspec.Struct, frozen=True):
+    """What an intruder sends, in whose name, to whom."""
+
+    sender: Address
+    to: Address
+    message: Message
+
+
+class IntruderPlan(msgspec.Struct, frozen=True):
+    """Say what an intruder at a site attempts, every second while the lab lets him in."""
+
+    site: str
+    attempts: tuple[Attempt, ...]
+
+
 class TwinPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Describe the world of one network.
 
@@ -70,6 +86,7 @@ class TwinPlan(msgspec.Struct, frozen=True, kw_only=True):
     `management`: ids of the management bearers that can be cut. `report_period_ps`: how often a device
     reports its counts. `processing_ps`: from the last pulse of a block to its announcement, propagation
     excluded. `memories` and `pair_links`: the devices with memory cells, and the links that entangle them.
+    `intruders`: what somebody who comes in at a site would attempt; his ports come with the others.
     """
 
     seed: int | None
@@ -81,6 +98,7 @@ class TwinPlan(msgspec.Struct, frozen=True, kw_only=True):
     processing_ps: int = 50 * PS_PER_MS
     memories: tuple[MemoryPlan, ...] = ()
     pair_links: tuple[PairLinkPlan, ...] = ()
+    intruders: tuple[IntruderPlan, ...] = ()
 
 
 def check_plan(plan: TwinPlan) -> None:

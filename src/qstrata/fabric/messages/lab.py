@@ -23,8 +23,9 @@ class Inject(_Down, frozen=True, gc=False):
     `intercept-resend`, `photon-number-splitting`, `blinding`, `efficiency-mismatch`, `time-shift` (share 0..1
     of the pulses of a link), `tap` (share of its light), `raman` (clicks per second of scattered light),
     `trojan-horse` (photons per pulse into its transmitter), `entanglement-substitution` (share of the pairs
-    of a link), `memory-tampering` (share of the qubits that come into the memories of a node).
-    Injecting again replaces the amount.
+    of a link), `memory-tampering` (share of the qubits that come into the memories of a node), `replay`
+    (share of the messages of a channel that earlier ones follow), `rogue-controller` (somebody who comes in
+    at a node and gives himself out for control). Injecting again replaces the amount.
     """
 
     request: int

@@ -7,7 +7,8 @@ from qstrata.interfaces.etsi014.faults import KINDS as ANSWER_FAULTS
 from qstrata.interfaces.etsi014.faults import AnswerFaults
 from qstrata.network.description import Description
 from qstrata.network.document import Problem, View
-from qstrata.network.plan import make_plan, twin_plan
+from qstrata.network.intruders import world_plan
+from qstrata.network.plan import make_plan
 from qstrata.twin.engine import fault_book, hurt
 
 WHOLE = 1.0
@@ -18,7 +19,7 @@ class Trial:
     """Inject and heal as the scenario will; InputError for what it could not."""
 
     def __init__(self, description: Description) -> None:
-        self._plan = twin_plan(make_plan(description), None, {})
+        self._plan = world_plan(make_plan(description), None, {})
         self._world = fault_book(self._plan)
         self._answers = AnswerFaults([node.name for node in description.nodes])
 

@@ -39,6 +39,8 @@ Fault = Literal[
     "efficiency-mismatch",
     "time-shift",
     "trojan-horse",
+    "replay",
+    "rogue-controller",
     "tap",
     "raman",
     "kme-exhausted",
