@@ -35,10 +35,10 @@ campaign: $(DEV) ## Run the long campaigns: full crash sweep, kills, lateness
 	$(BIN)/python -m pytest -m campaign -s $(ARGS)
 
 bench: $(DEV) ## Measure speed against the budgets
-	$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 bench-twin: $(DEV) ## Measure the twin beside SeQUeNCe, QuNetSim and SimQN, each installed in build/peers if absent (ARGS=--docs: the page too)
-	$(BIN)/python -m benchmarks.twin $(ARGS)
+	@$(BIN)/python -m benchmarks.twin $(ARGS)
 
 truth: $(DEV) ## Hold the twin against closed forms and independent tools: build/truth/truth.html (ARGS=--docs: the page too)
 	$(BIN)/python -m truth --workers $(WORKERS) $(ARGS)
