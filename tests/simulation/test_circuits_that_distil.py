@@ -91,3 +91,25 @@ def test_tests_of_pairs_find_the_fidelity_and_the_rate_of_the_closed_form(more, 
 def test_the_same_seed_gives_the_same_log():
     hashes = [ran(", distil: {protocol: bbpssw}", 4).report().event_log_sha256 for _ in range(2)]
     assert hashes[0] == hashes[1]
+
+
+def test_a_circuit_that_gives_less_than_is_wanted_for_long_is_degraded_until_it_gives_it_again():
+    def state(made):
+        (circuit,) = look(made).answers[End.FORWARDING_MGT].state.circuits
+        return circuit.state, circuit.reason
+
+    # A tenth of the rate is enough, so that the loss of light alone is what is told.
+    text = CHAIN.replace("200, test-share: 1.0MORE", "20, fidelity: 0.85, within-ms: 100")
+    made = Simulation(load_text(text, "chain.yaml"), 1)
+    made.run_until(45 * PS_PER_S)
+    assert state(made) == ("open", "")
+    made.assembly.inject("loss", "c-b", 60.0, lambda answer: None)
+    made.run_until(70 * PS_PER_S)
+    assert state(made)[0] == "open"
+    made.run_until(110 * PS_PER_S)
+    degraded, reason = state(made)
+    assert degraded == "degraded"
+    assert reason.endswith("10 are wanted")
+    made.assembly.heal("loss", "c-b", lambda answer: None)
+    made.run_until(130 * PS_PER_S)
+    assert state(made) == ("open", "")

@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,6 +14,9 @@ from qstrata.network.schema import json_schema, schema_text
 from qstrata.network.starter import SCHEMA_FILE, starter_text
 from qstrata.network.tables import NAME_PATTERN, NAME_WORDS
 
+if TYPE_CHECKING:
+    from qstrata.network.description import Description
+
 
 class ProblemView(msgspec.Struct, frozen=True):
     """A problem: where it is, what is wrong, and what was meant, empty where nobody can tell."""
@@ -22,6 +26,16 @@ class ProblemView(msgspec.Struct, frozen=True):
     col: int
     message: str
     meant: str
+
+
+class CircuitExpectation(msgspec.Struct, frozen=True):
+    """What a circuit can be expected to give, and what the file wants of it, None for nothing."""
+
+    circuit: str
+    pairs_per_s: float
+    fidelity: float
+    wanted_per_s: float | None
+    wanted_fidelity: float | None
 
 
 class ValidationView(msgspec.Struct, frozen=True):
@@ -36,6 +50,7 @@ class ValidationView(msgspec.Struct, frozen=True):
     links: int | None = None
     saes: int | None = None
     circuits: int | None = None
+    expected: tuple[CircuitExpectation, ...] = ()
 
 
 def validate(source: str, *, as_json: bool) -> None:
@@ -58,12 +73,32 @@ def validate(source: str, *, as_json: bool) -> None:
     nodes, saes, circuits = len(network.nodes), len(network.saes), len(network.circuits)
     links = len(network.links) + len(network.pair_links)
     if as_json:
-        found = (network.name, network.domain, nodes, links, saes, circuits)
+        found = (network.name, network.domain, nodes, links, saes, circuits, _expected(network))
         show_json(ValidationView(source, True, (), *found))
         return
     told = [(nodes, "node"), (links, "link"), (saes, "SAE"), *([(circuits, "circuit")] if circuits else [])]
     counts = ", ".join(_counted(*row) for row in told)
     out(f"{source}: network {network.name} of domain {network.domain}: {counts}, nothing wrong")
+    for row in _expected(network):
+        out(f"circuit {row.circuit}: {row.pairs_per_s:.3g} pairs/s of fidelity {row.fidelity:.3f} to expect")
+
+
+def _expected(network: "Description") -> tuple[CircuitExpectation, ...]:
+    if not network.circuits:
+        return ()
+    from qstrata.network.circuit_service import expectations
+
+    found = expectations(network)
+    return tuple(
+        CircuitExpectation(
+            circuit=circuit.name,
+            pairs_per_s=found[circuit.name].rate_per_s,
+            fidelity=found[circuit.name].fidelity,
+            wanted_per_s=circuit.wanted_per_s or None,
+            wanted_fidelity=circuit.fidelity,
+        )
+        for circuit in network.circuits
+    )
 
 
 def schema(path: Path | None, *, force: bool) -> None:

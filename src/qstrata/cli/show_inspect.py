@@ -117,6 +117,9 @@ def pair_tables(
             f"{circuit.pairs_per_s:.1f}",
             str(circuit.delivered),
             _measured(circuit.fidelity, circuit.fidelity_error),
+            _expected(circuit),
+            _wanted(circuit),
+            circuit.distillation,
             _measured(circuit.chsh, circuit.chsh_error),
             str(circuit.tested),
             f"{circuit.age_s:.1f}",
@@ -124,7 +127,7 @@ def pair_tables(
         )
         for circuit in circuits
     )
-    tests = ("fidelity, by tests>", "CHSH, by tests>", "tested in 60 s>")
+    tests = ("fidelity, by tests>", "expected", "wanted", "distilled", "CHSH, by tests>", "tested in 60 s>")
     told = ("pairs/s>", "delivered>", *tests, "age s>", "why")
     cells = tuple((row.node, str(row.cells), str(row.given), str(row.held)) for row in memories)
     tables = (
@@ -249,6 +252,16 @@ def _link_row(link: LinkView) -> tuple[str, ...]:
         f"{link.age_s:.1f}",
         link.reason,
     )
+
+
+def _expected(circuit: CircuitView) -> str:
+    return f"{circuit.expected_fidelity:.3f}, {circuit.expected_per_s:.3g}/s"
+
+
+def _wanted(circuit: CircuitView) -> str:
+    fidelity = f"{circuit.wanted_fidelity:g}" if circuit.wanted_fidelity is not None else ""
+    rate = f"{circuit.wanted_per_s:.3g}/s" if circuit.wanted_per_s is not None else ""
+    return ", ".join(each for each in (fidelity, rate) if each)
 
 
 def _measured(value: float | None, error: float | None) -> str:

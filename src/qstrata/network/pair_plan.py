@@ -106,6 +106,8 @@ def wanted(description: Description) -> tuple[tuple[PairLinkSpec, ...], tuple[Ci
             circuit.path,
             tuple(link.name for link in links_of(description, circuit)),
             _commissioned(description, circuit),
+            fidelity=circuit.fidelity or 0.0,
+            pairs_per_s=circuit.wanted_per_s,
         )
         for circuit in description.circuits
     )

@@ -177,6 +177,11 @@ class Distil(Table, frozen=True, kw_only=True):
         """Return the protocol as physics knows it."""
         return Distillation(self.protocol)
 
+    @property
+    def in_words(self) -> str:
+        """Return the protocol and how often it is done, for operators."""
+        return f"{self.protocol}, {self.rounds} round{'' if self.rounds == 1 else 's'}"
+
 
 class Circuit(Table, frozen=True, kw_only=True):
     """A virtual circuit: it makes entangled pairs of its two ends, by swaps at the nodes between."""

@@ -3,6 +3,7 @@
 from qstrata.core.time import to_seconds
 from qstrata.fabric.messages.policy import CircuitState, ForwardingState, LinkState
 from qstrata.fabric.messages.reports import CircuitReport, ForwardingReport, PairLinkReport
+from qstrata.network.circuit_service import expectations
 from qstrata.network.description import Description
 from qstrata.network.pair_tables import Circuit, PairLink
 from qstrata.network.remote import CircuitView, MemoryView, PairLinkView
@@ -82,6 +83,7 @@ class PairViews:
         self, circuit: Circuit, state: CircuitState | None, report: CircuitReport | None
     ) -> CircuitView:
         suspicion = self._suspicions.get(circuit.name)
+        expected = expectations(self._description)[circuit.name]
         return CircuitView(
             name=circuit.name,
             sites=circuit.path,
@@ -100,6 +102,11 @@ class PairViews:
             exposed=0 if suspicion is None else suspicion.exposed,
             suspect_after="" if suspicion is None else suspicion.after_pair,
             suspect_to="" if suspicion is None else suspicion.last_pair,
+            distillation="" if circuit.distil is None else circuit.distil.in_words,
+            wanted_fidelity=circuit.fidelity,
+            wanted_per_s=circuit.wanted_per_s or None,
+            expected_fidelity=expected.fidelity,
+            expected_per_s=expected.rate_per_s,
             age_s=self._age_s(report),
         )
 

@@ -146,7 +146,8 @@ class CircuitView(msgspec.Struct, frozen=True, kw_only=True):
 
     `fidelity` is estimated from the `tested` pairs of the last minute, which both ends measured; None before.
     So are the CHSH value and the shares of errors along z and x. While an attack is suspected, `exposed`
-    pairs were kept of those after `suspect_after` (empty: from the first) up to `suspect_to`.
+    pairs were kept of those after `suspect_after` (empty: from the first) up to `suspect_to`. What is wanted
+    of it is None where the file says nothing; what can be expected follows from links and memories.
     """
 
     name: str
@@ -166,6 +167,11 @@ class CircuitView(msgspec.Struct, frozen=True, kw_only=True):
     exposed: int
     suspect_after: str
     suspect_to: str
+    distillation: str
+    wanted_fidelity: float | None
+    wanted_per_s: float | None
+    expected_fidelity: float
+    expected_per_s: float
     age_s: float
 
 

@@ -50,13 +50,16 @@ class PairLinkSpec(msgspec.Struct, frozen=True, gc=False):
 class CircuitSpec(msgspec.Struct, frozen=True, gc=False):
     """A virtual circuit that is wanted: its sites from end to end, and the pair links between them.
 
-    Tests of its pairs are held against what was `commissioned`, of none where that is None.
+    Tests of its pairs are held against what was `commissioned`, of none where that is None. `fidelity` and
+    `pairs_per_s` are the least that is wanted, 0 for any.
     """
 
     circuit: str
     sites: tuple[str, ...]
     links: tuple[str, ...]
     commissioned: CommissionedCircuit | None = None
+    fidelity: float = 0.0
+    pairs_per_s: float = 0.0
 
 
 class SaeSpec(msgspec.Struct, frozen=True, gc=False):
@@ -196,7 +199,10 @@ class PathState(msgspec.Struct, frozen=True, gc=False):
 
 
 class CircuitState(msgspec.Struct, frozen=True, gc=False):
-    """One virtual circuit: `open`, `pending`, `broken` or `suspect`, its sites from end to end, and why."""
+    """One virtual circuit: its sites from end to end, its state, and why it is in it.
+
+    It is `open`, `pending`, `broken`, `suspect`, or `degraded`: less than is wanted of it, for long.
+    """
 
     circuit: str
     sites: tuple[str, ...]

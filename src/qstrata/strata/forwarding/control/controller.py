@@ -238,7 +238,7 @@ class ForwardingController(Controller):
             if report.link in self._links:
                 self._links[report.link].report = report
         effects = self._suspicions.follow(self._links, message.suspicions, now)
-        return [*effects, *self._entanglement.follow(message.pair_suspicions, now), *self._review(now)]
+        return [*effects, *self._entanglement.follow(message, now), *self._review(now)]
 
     # --- tables (F2) ---
 

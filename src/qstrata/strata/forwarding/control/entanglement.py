@@ -4,8 +4,6 @@ It requires their media, and says what stands in the way of a circuit. No key is
 choice never sees it.
 """
 
-from collections.abc import Sequence
-
 from qstrata.core.address import End
 from qstrata.core.effects import Effect, Effects, Send
 from qstrata.fabric.messages.media import (
@@ -22,11 +20,12 @@ from qstrata.fabric.messages.policy import (
     LinkState,
     PairLinkSpec,
 )
-from qstrata.fabric.messages.reports import PairSuspicion, WatchedCircuit
+from qstrata.fabric.messages.reports import ForwardingReport, PairSuspicion, WatchedCircuit
 from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.asking import Outbox, Serials
 from qstrata.planes.paths import LinkPhase
+from qstrata.strata.forwarding.control.circuit_shortfalls import CircuitShortfalls
 from qstrata.strata.forwarding.control.circuit_suspicions import CircuitSuspicions
 
 
@@ -60,6 +59,7 @@ class Entanglement:
         self._connectivity = port.bind(places.controller(End.CONNECTIVITY_CTL, domain))
         self._outbox = outbox
         self.suspicions = CircuitSuspicions(domain, port, outbox, serials)
+        self._shortfalls = CircuitShortfalls()
         self._links: dict[str, _Link] = {}
         self._circuits: tuple[CircuitSpec, ...] = ()
 
@@ -111,19 +111,23 @@ class Entanglement:
             if spec.commissioned is not None
         )
 
-    def follow(self, suspicions: Sequence[PairSuspicion], now: int) -> list[Effect]:
-        """Act on what is suspected of circuits."""
-        return self.suspicions.follow(self._circuits, suspicions, now)
+    def follow(self, report: ForwardingReport, now: int) -> list[Effect]:
+        """Act on what is suspected of circuits, and see which give less than is wanted."""
+        self._shortfalls.follow(self._circuits, report.circuits, now)
+        return self.suspicions.follow(self._circuits, report.pair_suspicions, now)
 
     def shown(self) -> tuple[tuple[LinkState, ...], tuple[CircuitState, ...]]:
         """Return every pair link, and every circuit with what stands in its way."""
         links = {name: link.state() for name, link in self._links.items()}
         return tuple(links.values()), tuple(
-            _circuit(spec, links, self.suspicions.of(spec.circuit)) for spec in self._circuits
+            _circuit(spec, links, self.suspicions.of(spec.circuit), self._shortfalls.of(spec.circuit))
+            for spec in self._circuits
         )
 
 
-def _circuit(spec: CircuitSpec, links: dict[str, LinkState], suspicion: PairSuspicion | None) -> CircuitState:
+def _circuit(
+    spec: CircuitSpec, links: dict[str, LinkState], suspicion: PairSuspicion | None, shortfall: str
+) -> CircuitState:
     over = [links[name] for name in spec.links if name in links]
     amiss = [link for link in over if link.state != LinkPhase.ACTIVE.value]
     reason = "; ".join(f"{link.link}: {link.reason}" for link in amiss)
@@ -133,4 +137,6 @@ def _circuit(spec: CircuitSpec, links: dict[str, LinkState], suspicion: PairSusp
         since = f"after {suspicion.after_pair}" if suspicion.after_pair else "from the first"
         reason = f"possible attack on pairs {since}: none is kept"
         return CircuitState(spec.circuit, spec.sites, "suspect", reason)
+    if shortfall and not amiss:
+        return CircuitState(spec.circuit, spec.sites, "degraded", shortfall)
     return CircuitState(spec.circuit, spec.sites, state, reason)
