@@ -19,6 +19,13 @@ def apply(
     /,
     *,
     dry_run: Annotated[bool, Parameter(help="Show the plan, and change nothing.")] = False,
+    without: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Choose no path of a circuit over this link, which stays; applied again without this, "
+            "circuits go back. May be given again."
+        ),
+    ] = (),
     json: Json = False,
     state_dir: StateDir = None,
 ) -> None:
@@ -26,7 +33,8 @@ def apply(
     path = Path(source)
     named = path.name == source and path.suffix not in (".yaml", ".yml")
     file = "" if named and not path.is_file() else str(path.absolute())
-    view = ask(_place(source, state_dir), AskApply(source=source, path=file, dry_run=dry_run), AppliedView)
+    request = AskApply(source=source, path=file, dry_run=dry_run, without=without)
+    view = ask(_place(source, state_dir), request, AppliedView)
     if json:
         show_json(view)
     else:
@@ -44,7 +52,7 @@ def _place(source: str, state_dir: Path | None) -> Place:
         return place_of(None, state_dir)
     from qstrata.network.loader import load
 
-    name = load(source).name
+    name = load(source, unrouted=True).name
     return Place(name, state_paths(name))
 
 

@@ -62,14 +62,11 @@ def routes(
 
 def _check(description: "Description", source: str, without: tuple[str, ...]) -> None:
     from qstrata.core.errors import InputError
-    from qstrata.network.suggestion import did_you_mean
+    from qstrata.network.pair_routing import check_links
 
     if not description.circuits:
         raise InputError(f"{source} has no `circuits`: there is nothing to route; add one with its two ends")
-    known = [link.name for link in description.pair_links]
-    for name in without:
-        if name not in known:
-            raise InputError(f"no link for pairs is called {name!r}{did_you_mean(name, known)}")
+    check_links(description, without)
 
 
 def _report(

@@ -36,7 +36,7 @@ def as_it_is(description: Description) -> Description:
 def _load(request: AskApply) -> Description:
     """Load the file of a request, and call it in what is wrong with it as it was typed."""
     try:
-        return load(Path(request.path) if request.path else request.source)
+        return load(Path(request.path) if request.path else request.source, without=request.without)
     except DescriptionError as fault:
         raise fault.of(request.source) from None
 

@@ -1,5 +1,6 @@
 """Load a network: a file, or the name of a shipped one; everything that is wrong is told in one run."""
 
+from collections.abc import Collection
 from os import PathLike
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from qstrata.network.shipped import shipped_names, shipped_text
 _WANTED = inspect.type_info(NetworkFile)
 
 
-def load(path_or_name: str | PathLike[str], *, unrouted: bool = False) -> Description:
-    """Load the network in a file, or the shipped one of that name; `unrouted` as for `load_text`.
+def load(
+    path_or_name: str | PathLike[str], *, unrouted: bool = False, without: Collection[str] = ()
+) -> Description:
+    """Load the network in a file, or the shipped one of that name; all else as for `load_text`.
 
     A text without a folder and without `.yaml` or `.yml` is a shipped name first, then a file. Raises
     DescriptionError (an InputError) with every problem as `file:line:column: message`, InputError for a
@@ -32,14 +35,17 @@ def load(path_or_name: str | PathLike[str], *, unrouted: bool = False) -> Descri
     path = Path(given)
     bare = isinstance(path_or_name, str) and path.name == given and path.suffix not in (".yaml", ".yml")
     if bare and (given in shipped_names() or not path.is_file()):
-        return load_text(shipped_text(given), f"{given}.yaml", unrouted=unrouted)
-    return load_text(text_of(path), given, unrouted=unrouted)
+        return load_text(shipped_text(given), f"{given}.yaml", unrouted=unrouted, without=without)
+    return load_text(text_of(path), given, unrouted=unrouted, without=without)
 
 
-def load_text(text: str, source: str, *, unrouted: bool = False) -> Description:
+def load_text(
+    text: str, source: str, *, unrouted: bool = False, without: Collection[str] = ()
+) -> Description:
     """Load a network from YAML text; `source` is what its problems call it. Raises DescriptionError.
 
-    With `unrouted`, circuits that say only their ends have no path yet.
+    With `unrouted`, circuits that say only their ends have no path yet; otherwise they get one over none of
+    the links `without`. Raises InputError for such a link that is not there.
     """
     tree, problems = parse(text)
     if tree is None:
@@ -61,19 +67,21 @@ def load_text(text: str, source: str, *, unrouted: bool = False) -> Description:
     description = checked(with_paths(complete(data), folder))
     if problems := check_rates(root, description):
         raise DescriptionError(source, text, problems)
-    return description if unrouted else _routed(root, description, source, text)
+    return description if unrouted else _routed(root, description, source, text, without)
 
 
-def _routed(root: View, description: Description, source: str, text: str) -> Description:
+def _routed(
+    root: View, description: Description, source: str, text: str, without: Collection[str]
+) -> Description:
     if not description.circuits:
         return description
     from qstrata.network.circuit_service import check_service
 
     problems: list[Problem] = []
-    if not all(circuit.path for circuit in description.circuits):
+    if without or not all(circuit.path for circuit in description.circuits):
         from qstrata.network.pair_routing import routed
 
-        description, problems = routed(root, description)
+        description, problems = routed(root, description, without)
     if problems := problems or check_service(root, description):
         raise DescriptionError(source, text, problems)
     return description

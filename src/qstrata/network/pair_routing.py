@@ -1,5 +1,6 @@
 """From a description to the paths of its circuits: its policy plans those that say only their ends."""
 
+import math
 import re
 from collections.abc import Collection
 
@@ -11,6 +12,7 @@ from qstrata.network.description import Description, Node
 from qstrata.network.document import Problem, View
 from qstrata.network.pair_tables import CELLS_TO_DISTIL, Circuit, PairLink
 from qstrata.network.routing_policies import find_policy
+from qstrata.network.suggestion import did_you_mean
 from qstrata.physics.bell import BellState
 from qstrata.physics.density import bell_diagonal
 from qstrata.physics.memories import rates_per_ps
@@ -30,9 +32,19 @@ from qstrata.planes.pair_routes import (
 )
 
 
-def routed(root: View, description: Description) -> tuple[Description, list[Problem]]:
-    """Return the description with the paths that its policy chose, and what is wrong where there is none."""
-    planned = plan_circuits(description, find_policy(description.policy.pair_routing))
+def routed(
+    root: View, description: Description, without: Collection[str] = ()
+) -> tuple[Description, list[Problem]]:
+    """Return the description with the paths that its policy chose, and what is wrong where there is none.
+
+    Circuits whose file says their path keep it, also over links that are left out.
+    """
+    check_links(description, without)
+    chosen = plan_circuits(description, find_policy(description.policy.pair_routing), without)
+    fixed = {
+        circuit.name: _fixed(description, circuit, ()) for circuit in description.circuits if circuit.path
+    }
+    planned = [fixed.get(row.circuit, row) for row in chosen]
     refused = {row.circuit: row.reason for row in planned if isinstance(row, NoRoute)}
     problems = []
     for view in root.get("circuits").items():
@@ -42,6 +54,14 @@ def routed(root: View, description: Description) -> tuple[Description, list[Prob
             message = f"there is no path for this circuit: {reason}"
             problems.append(Problem(view.get("between").place, message, cells[1] if cells else ""))
     return with_paths(description, planned), problems
+
+
+def check_links(description: Description, names: Collection[str]) -> None:
+    """Refuse names that no link for pairs has: InputError with the nearest one."""
+    known = [link.name for link in description.pair_links]
+    for name in names:
+        if name not in known:
+            raise InputError(f"no link for pairs is called `{name}`{did_you_mean(name, known)}")
 
 
 def plan_circuits(
@@ -82,14 +102,14 @@ def with_paths(description: Description, planned: Collection[Planned]) -> Descri
 def request_of(circuit: Circuit) -> PairRequest:
     """Return what a circuit asks of a routing policy."""
     a, b = circuit.between or (circuit.path[0], circuit.path[-1])
-    # What a cut-off and distillation make of a path is judged once it is chosen.
-    is_plain = circuit.distil is None and circuit.cutoff_ms is None
     return PairRequest(
         circuit=circuit.name,
         a=a,
         b=b,
         pairs_per_s=circuit.pairs_per_s,
-        least_fidelity=(circuit.fidelity or 0.0) if is_plain else 0.0,
+        cutoff_s=to_seconds(circuit.cutoff_ps) if circuit.cutoff_ps else math.inf,
+        # What distillation makes of a path is judged once it is chosen.
+        least_fidelity=(circuit.fidelity or 0.0) if circuit.distil is None else 0.0,
         cells_at_end=_cells_at_end(circuit),
     )
 

@@ -5,11 +5,13 @@ from qstrata.fabric.messages.policy import CircuitState, ForwardingState, LinkSt
 from qstrata.fabric.messages.reports import CircuitReport, ForwardingReport, PairLinkReport
 from qstrata.network.circuit_service import expectations
 from qstrata.network.description import Description
+from qstrata.network.pair_plan import links_of
 from qstrata.network.pair_tables import Circuit, PairLink
 from qstrata.network.remote import CircuitView, MemoryView, PairLinkView
 from qstrata.physics.pair_parameters import DeviceParameters
 
 UNHEARD = "unknown"
+OFF, BROKEN = "off", "broken"
 
 
 class PairViews:
@@ -88,7 +90,7 @@ class PairViews:
             name=circuit.name,
             sites=circuit.path,
             state=UNHEARD if state is None else state.state,
-            reason="" if state is None else state.reason,
+            reason="" if state is None else self._reason(circuit, state),
             delivered=0 if report is None else report.delivered,
             kept=0 if report is None else report.kept,
             pairs_per_s=0.0 if report is None else report.pairs_per_s,
@@ -109,6 +111,15 @@ class PairViews:
             expected_per_s=expected.rate_per_s,
             age_s=self._age_s(report),
         )
+
+    def _reason(self, circuit: Circuit, state: CircuitState) -> str:
+        """Return what stands in the way of a circuit, and what moves it where its path was chosen."""
+        over = [link.name for link in links_of(self._description, circuit)]
+        off = [name for name in over if name in self._links and self._links[name].state == OFF]
+        if state.state != BROKEN or circuit.between is None or not off:
+            return state.reason
+        given = " ".join(f"--without {name}" for name in off)
+        return f"{state.reason}; `qstrata apply FILE {given}` looks for another path"
 
     def _age_s(self, report: PairLinkReport | CircuitReport | None) -> float:
         return to_seconds(max(0, self._now_ps - (self._started_ps if report is None else report.at_ps)))

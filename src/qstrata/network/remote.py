@@ -68,12 +68,14 @@ class AskReload(Ask, frozen=True, kw_only=True, tag="reload"):
 class AskApply(Ask, frozen=True, kw_only=True, tag="apply"):
     """Have the network run as a file says, or tell the plan of it.
 
-    `source` is what was typed, `path` the file that it means, empty for a shipped network.
+    `source` is what was typed, `path` the file that it means, empty for a shipped network; no path of a
+    circuit is chosen over the links `without`.
     """
 
     source: str
     path: str
     dry_run: bool = False
+    without: tuple[str, ...] = ()
 
 
 class AskDown(Ask, frozen=True, kw_only=True, tag="down"):

@@ -9,12 +9,14 @@ import msgspec
 from qstrata.core.address import End
 from qstrata.core.time import PS_PER_S, to_seconds
 from qstrata.fabric.messages.reports import CircuitReport, ForwardingReport
+from qstrata.network.circuit_service import expectations
 from qstrata.network.description import Description
 from qstrata.network.pair_routing import network_of, plan_circuits, request_of, with_paths
+from qstrata.network.pair_tables import Circuit
 from qstrata.network.routing_policies import find_policy
 from qstrata.network.scenarios.look import look
 from qstrata.network.simulation import Simulation
-from qstrata.planes.pair_expectation import expect
+from qstrata.planes.pair_expectation import Expectation
 from qstrata.planes.pair_routes import NoRoute, Planned, Resources
 
 SETTLES_PS = 5 * PS_PER_S
@@ -37,7 +39,10 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class RouteRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One circuit under one policy; `refused` says why it has no path, and then there are no figures."""
+    """One circuit under one policy; `refused` says why it has no path, and then there are no figures.
+
+    What is expected is what both ends have in the end: after distillation, where they distil.
+    """
 
     circuit: str
     ends: tuple[str, str]
@@ -101,9 +106,14 @@ def policy_report(
     """
     known = find_policy(policy)
     planned = plan_circuits(description, known, without)
-    measured = _run(with_paths(description, planned), run_ps, seed, told) if run_ps else {}
-    resources = Resources(network_of(description))
-    rows = tuple(_row(description, resources, row, measured.get(row.circuit)) for row in planned)
+    routed = with_paths(description, planned)
+    measured = _run(routed, run_ps, seed, told) if run_ps else {}
+    resources, expected = Resources(network_of(description)), expectations(routed)
+    circuits = {circuit.name: circuit for circuit in description.circuits}
+    rows = tuple(
+        _row(circuits[row.circuit], resources, row, expected.get(row.circuit), measured.get(row.circuit))
+        for row in planned
+    )
     served = [row for row in rows if not row.refused]
     rates = [row.pairs_per_s for row in rows]
     return PolicyReport(
@@ -126,26 +136,31 @@ def jain(rates: Sequence[float]) -> float:
     return math.fsum(rates) ** 2 / (len(rates) * squares) if squares else 0.0
 
 
-def _row(description: Description, resources: Resources, row: Planned, measured: Measured | None) -> RouteRow:
-    circuit = next(each for each in description.circuits if each.name == row.circuit)
+def _row(
+    circuit: Circuit,
+    resources: Resources,
+    row: Planned,
+    expected: Expectation | None,
+    measured: Measured | None,
+) -> RouteRow:
     request = request_of(circuit)
-    ends = (request.a, request.b)
+    least = circuit.fidelity or 0.0
     if isinstance(row, NoRoute):
         return RouteRow(
-            circuit=row.circuit, ends=ends, least_fidelity=circuit.fidelity or 0.0, refused=row.reason
+            circuit=row.circuit, ends=(request.a, request.b), least_fidelity=least, refused=row.reason
         )
+    assert expected is not None
     links = [resources.links[link] for link in row.path.links]
-    expected = expect(resources, row.path, request.pairs_per_s)
     return RouteRow(
         circuit=row.circuit,
-        ends=ends,
+        ends=(request.a, request.b),
         path=row.path.sites,
         links=row.path.links,
         length_km=math.fsum(link.length_km for link in links),
         loss_db=math.fsum(link.loss_db for link in links),
         pairs_per_s=expected.rate_per_s,
         fidelity=expected.fidelity,
-        least_fidelity=circuit.fidelity or 0.0,
+        least_fidelity=least,
         measured=measured,
     )
 

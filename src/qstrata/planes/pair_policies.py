@@ -55,7 +55,7 @@ def offers(request: PairRequest, resources: Resources, *weights: Weight) -> list
     found: dict[PairPath, None] = {}
     for weight in weights:
         found |= dict.fromkeys(cheapest_paths(resources, request, weight, CANDIDATES))
-    return [Offer(path, expect(resources, path, request.pairs_per_s)) for path in found]
+    return [Offer(path, expect(resources, path, request.pairs_per_s, request.cutoff_s)) for path in found]
 
 
 def waiting(view: PairLinkView) -> float:
@@ -167,9 +167,10 @@ class _Search:
         self._requests = requests
         self._steps = 0
         self.best = {row.circuit: row.path for row in first if isinstance(row, PairRoute)}
-        rates = {request.circuit: request.pairs_per_s for request in requests}
         found = (
-            expect(self._resources, path, rates[circuit]).rate_per_s for circuit, path in self.best.items()
+            expect(self._resources, path, row.pairs_per_s, row.cutoff_s).rate_per_s
+            for row in requests
+            if (path := self.best.get(row.circuit)) is not None
         )
         self._score = (len(self.best), math.fsum(found))
         # What the circuits from here on could give at most, each by itself.

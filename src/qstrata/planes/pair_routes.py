@@ -5,6 +5,7 @@ at each end, more where it distils there, and two at every node between. No secr
 that untrusted ones may.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
@@ -75,14 +76,15 @@ class PairNetwork(msgspec.Struct, frozen=True):
 class PairRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A circuit that wants a path between two nodes.
 
-    It is asked for `pairs_per_s` at most; `least_fidelity` 0 means any; it needs `cells_at_end` memory cells
-    at each of its ends.
+    It is asked for `pairs_per_s` at most; half of a pair is given up after `cutoff_s`; `least_fidelity` 0
+    means any; it needs `cells_at_end` memory cells at each of its ends.
     """
 
     circuit: str
     a: str
     b: str
     pairs_per_s: float = 10.0
+    cutoff_s: float = math.inf
     least_fidelity: float = 0.0
     cells_at_end: int = 1
 

@@ -4,11 +4,13 @@ import msgspec
 import pytest
 
 from qstrata.core.errors import InputError
+from qstrata.fabric.messages.policy import CircuitState, ForwardingState, LinkState
 from qstrata.network.difference import difference
 from qstrata.network.document import DescriptionError
 from qstrata.network.in_force import file_text
 from qstrata.network.loader import load, load_text
 from qstrata.network.pair_routing import network_of, plan_circuits, request_of
+from qstrata.network.pair_views import PairViews
 from qstrata.network.plan import make_plan
 from qstrata.network.route_report import jain, policy_report
 from qstrata.network.routing_policies import find_policy, policy_names
@@ -92,6 +94,27 @@ def test_a_link_that_is_gone_moves_the_circuit_by_a_plan_that_says_so():
     assert {("remove", "link", "a-b"), ("change", "circuit", "one")} <= steps
 
 
+def test_a_path_is_chosen_round_links_that_are_left_out_though_they_are_there():
+    around = load_text(TEXT, "square.yaml", without=["a-b"])
+    assert around.circuits[0].path == ("a", "d", "c")
+    assert len(around.pair_links) == 4
+    fixed = TEXT + "  - {name: two, path: [a, b]}\n"
+    assert load_text(fixed, "square.yaml", without=["a-b"]).circuits[1].path == ("a", "b")
+    with pytest.raises(InputError, match="did you mean `a-b`"):
+        load_text(TEXT.replace("between: [a, c]", "path: [a, b, c]"), "square.yaml", without=["ab"])
+    with pytest.raises(DescriptionError, match="no chain of links for pairs joins a and c"):
+        load_text(TEXT, "square.yaml", without=["a-b", "c-d"])
+
+
+def test_who_looks_at_a_broken_circuit_is_told_how_to_move_it():
+    network = load_text(TEXT, "square.yaml")
+    links = (LinkState("b-c", "b", "c", "off", "no light"), LinkState("a-b", "a", "b", "active", ""))
+    circuits = (CircuitState("one", ("a", "b", "c"), "broken", "b-c: no light"),)
+    state = ForwardingState(version=1, links=(), paths=(), pair_links=links, circuits=circuits)
+    (view,) = PairViews(network, state, None, 0, 0).circuits()
+    assert view.reason == "b-c: no light; `qstrata apply FILE --without b-c` looks for another path"
+
+
 def test_another_policy_is_a_step_of_the_plan():
     before = load_text(TEXT, "square.yaml")
     after = load_text(TEXT.replace("shortest", "fewest-hops"), "square.yaml")
@@ -132,6 +155,17 @@ def test_a_policy_that_breaks_its_promise_is_not_followed():
 def test_a_policy_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(InputError, match="choose fewest-hops, shortest"):
         find_policy("random")
+
+
+def test_a_report_expects_what_distillation_leaves():
+    distils = TEXT.replace("between: [a, c]", "between: [a, c], distil: {protocol: bbpssw}")
+    plain, bettered = (
+        policy_report(load_text(text, "square.yaml", unrouted=True), "shortest").circuits[0]
+        for text in (TEXT, distils)
+    )
+    # Two pairs make one, at most.
+    assert bettered.pairs_per_s <= plain.pairs_per_s / 2
+    assert bettered.fidelity > plain.fidelity
 
 
 def test_a_report_has_totals_and_what_was_refused():

@@ -40,9 +40,7 @@ def _pair_kept(case: Case, message: Message) -> None:
     circuit, pair, tested = message.texts()
     since = case.facts.marked.get((message.site, circuit), -1)
     if since >= 0 and tested != "True":
-        text = (
-            f"pair {pair} of {circuit} is kept at {message.site}, which had marked it as suspected"
-        )
+        text = f"pair {pair} of {circuit} is kept at {message.site}, which had marked it as suspected"
         case.blame("suspect-kept", text, since, case.facts.sequence)
 
 
