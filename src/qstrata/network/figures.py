@@ -25,7 +25,7 @@ from qstrata.network.entries import (
     complete_link,
     layered,
 )
-from qstrata.network.levels import check_level
+from qstrata.network.levels import check_level, long_block
 from qstrata.network.pair_tables import Memories, PairLink, makes_pairs
 from qstrata.network.protocol_checks import check_devices
 from qstrata.network.protocols import are_known
@@ -170,6 +170,10 @@ class _Figures:
         except InputError as fault:
             at = _first((view.get("level") for view in views), views[0])
             yield Problem(at.place, str(fault), "level: counts")
+            return
+        if link is not _ANY_LINK and (long := long_block(sound)) is not None:
+            at = _first((view.get("block-s") for view in views), views[0])
+            yield Problem(at.place, long.text, f"block-s: {long.block_s}" if long.block_s else "")
 
     def memories(self) -> Iterator[Problem]:
         kinds = {key.text: view.get("memories") for key, view in self.kinds.get("nodes").tables()}

@@ -1,5 +1,7 @@
 """Which level of detail and which engine a link may have."""
 
+from typing import NamedTuple
+
 from qstrata.core.errors import InputError
 from qstrata.network.description import DECOY_BB84, NATIVE, Link
 
@@ -8,6 +10,32 @@ FIRST_KEY_BITS = 8192
 """A link at level `clicks` is given so much key at least: half of it authenticates its first blocks."""
 CLICKS_MAX = 1 << 24
 """A block at level `clicks` has so many clicks at most: its ends hold about 20 bytes for each of them."""
+
+
+class LongBlock(NamedTuple):
+    """Say that the key of a block never fits into the pool of its link; one of `block_s` would, if not 0."""
+
+    text: str
+    block_s: int
+
+
+def long_block(link: Link) -> LongBlock | None:
+    """Say what is wrong with a link whose blocks never fit into its pool; None if they do."""
+    if link.engine != NATIVE:
+        return None
+    from qstrata.strata.forwarding.resource.pool import POOL_BITS_MAX
+
+    parameters = link.link_parameters
+    protocol = parameters.protocol
+    expected = protocol.expected_counts(parameters, parameters.pulse_rate_hz * link.block_s)
+    length = protocol.key_length(expected, parameters).length_bits
+    if length <= POOL_BITS_MAX:
+        return None
+    # A tenth is left for chance.
+    block_s = int(link.block_s * POOL_BITS_MAX * 0.9 / length)
+    cure = f"block-s {block_s} or less" if block_s else "a lower pulse-rate-hz"
+    text = f"link {link.name}: a block of {link.block_s} s makes {length:.3g} bits of key, "
+    return LongBlock(f"{text}and the pool of a link takes {POOL_BITS_MAX}: give {cure}", block_s)
 
 
 def check_level(link: Link) -> None:

@@ -7,6 +7,7 @@ operator's port sets their desired state.
 import msgspec
 
 from qstrata.core.address import Address, End
+from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.connectivity_control import LinkBearers
 from qstrata.fabric.messages.policy import (
@@ -25,7 +26,7 @@ from qstrata.fabric.scope import Directory
 from qstrata.interfaces.etsi014.face import FACE_NAME
 from qstrata.network import pair_plan
 from qstrata.network.description import NATIVE, Description, Link, Node
-from qstrata.network.levels import check_level
+from qstrata.network.levels import check_level, long_block
 from qstrata.planes import places
 from qstrata.strata.forwarding.resource.station import RelayLink
 from qstrata.twin.plan import LinkEnd, LinkPlan, MonitorPlan, TwinPlan
@@ -106,10 +107,12 @@ def lab(domain: str) -> Address:
 def make_plan(description: Description) -> NetworkPlan:
     """Derive the plan of a network; links without both companion channels get no elements.
 
-    Raises InputError for a link that cannot have its level of detail.
+    Raises InputError for a link that cannot have its level of detail, or whose blocks fit into no pool.
     """
     for link in description.links:
         check_level(link)
+        if (long := long_block(link)) is not None:
+            raise InputError(long.text)
     domain = description.domain
     whole = [link for link in description.links if _is_whole(link)]
     names = [node.name for node in description.nodes]

@@ -138,7 +138,8 @@ class Documents:
         if pairs:
             link["channels"] = "default" if self.coin() else {"pairs": {}}
         else:
-            link |= {"channels": self.channels(), "protocol": self.protocol}
+            # Longer blocks of good links fit into no pool.
+            link |= {"channels": self.channels(), "protocol": self.protocol, "block-s": 1}
         alike = {
             name: kind
             for name, kind in kinds.get("links", {}).items()

@@ -54,11 +54,15 @@ class HandOver(_Peer, frozen=True, gc=False):
 
 
 class HandOverDone(_Peer, frozen=True, gc=False):
-    """Relay to the agent of its site: the block is durable here; the agent forgets it."""
+    """Relay to the agent of its site: the block is durable here, and the agent forgets it.
+
+    Or it was `refused` for a reason, and is destroyed.
+    """
 
     logged: ClassVar[tuple[str, ...]] = ("link", "block")
     link: str
     block: int
+    refused: str = ""
 
 
 class BlockLost(_Peer, frozen=True, gc=False):

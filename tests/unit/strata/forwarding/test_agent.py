@@ -202,6 +202,19 @@ def test_the_device_forgets_a_block_only_when_the_relay_has_it(pair: Pair) -> No
     assert not pair.taken("a", HandOver)
 
 
+def test_a_block_that_never_fits_into_the_pool_is_an_alarm_until_one_does(pair: Pair) -> None:
+    for number, refused in ((1, "too long"), (2, "too long"), (3, "")):
+        pair.close(number)
+        pair.answer_reads("a", bytes(LENGTH // 8))
+        pair.tell(pair.relays["a"], "a", HandOverDone(LINK, number, refused))
+    assert [order.block for order in pair.devices["a"].take(Discard)] == [1, 2, 3]
+    samples = [(sample.length_bits, sample.finding) for sample in pair.telemetry.take(BlockSample)]
+    assert samples == [(0, "too long"), (0, "too long"), (LENGTH, "")]
+    faults = pair.telemetry.take(LinkFault)
+    assert [(fault.channel, fault.raised) for fault in faults] == [("pool", True), ("pool", False)]
+    assert faults[0].finding == "too long"
+
+
 def test_no_bits_are_read_while_the_distillation_channel_is_cut_and_the_alarm_names_it(pair: Pair) -> None:
     pair.bearers.apply(_cut(True))
     pair.close(1)

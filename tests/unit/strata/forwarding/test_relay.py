@@ -6,7 +6,7 @@ from qstrata.core.effects import Send
 from qstrata.core.errors import InternalError
 from qstrata.core.secrets import KeyMaterial, xor
 from qstrata.fabric.messages.base import Message
-from qstrata.fabric.messages.east_west import BlockGiven, BlockLost, BlockWanted
+from qstrata.fabric.messages.east_west import BlockGiven, BlockLost, BlockWanted, HandOverDone
 from qstrata.fabric.messages.forwarding_control import InstallTable, TraceTransfer, TransferTraced
 from qstrata.fabric.messages.transfer import Placed, Placement, TransferRefused, TransferSettled
 from qstrata.planes import places
@@ -197,6 +197,35 @@ def test_a_full_pool_lets_blocks_go_at_both_ends() -> None:
     row.run(5)
     held = [{r.number for r in row.store.load(site) if isinstance(r, BlockBits)} for site in "ab"]
     assert held == [{0, 1}, {0, 1}]
+
+
+def test_a_block_that_never_fits_is_destroyed_and_booked_at_both_ends_and_its_agents_are_told_the_cure() -> (
+    None
+):
+    row = Row(RelayFigures(pool_max_bits=1024))
+    for _ in range(2):
+        row.hand_over("a-b", 1, bytes(range(256)))
+    row.run(5)
+    for site in "ab":
+        assert [(said.block, said.refused) for said in row.agents[(site, "a-b")].take(HandOverDone)] == [
+            (1, "block 1 of link a-b has 2048 bits of key, and its pool takes 1024: give a shorter block-s")
+        ] * 2
+        assert row.account(site, "a-b") == (2048, 0, 2048)
+        assert not [r for r in row.store.load(site) if isinstance(r, BlockBits)]
+        pool = row.relays[site].station.pools["a-b"]
+        assert (pool.generated, pool.available(), pool.unconfirmed(), pool.spent()) == (
+            2048,
+            0,
+            0,
+            (0, 0, 2048),
+        )
+    row.crash("a")
+    row.restart("a")
+    row.run(25)
+    row.hand_over("a-b", 2, bytes(128))
+    for site in "ab":
+        pool = row.relays[site].station.pools["a-b"]
+        assert (pool.generated, pool.available(), pool.spent()) == (3072, 1024, (0, 0, 2048))
 
 
 def test_the_bits_of_a_used_up_block_are_gone(row: Row) -> None:

@@ -8,7 +8,7 @@ from qstrata.fabric.messages.east_west import HandOver, TagKeyWanted
 from qstrata.physics.postprocessing.authentication import KEY_BITS
 from qstrata.store.accounts import link_account
 from qstrata.store.records import TagKey
-from qstrata.strata.forwarding.resource.tag_keys import TagKeys
+from qstrata.strata.forwarding.resource.tag_keys import GIVEN_REMEMBERED, TagKeys
 
 AGENT = Address(End.FORWARDING_RES, "lab", "a", "agent.a-b")
 SIZE = KEY_BITS // 8
@@ -27,8 +27,8 @@ def tags():
     return TagKeys(StationOf(), [])
 
 
-def apart(tags, number=1, keys=2, provisioned=False):
-    message = HandOver("a-b", number, KeyMaterial(BITS), "fibre/a-b", 0, provisioned, keys)
+def apart(tags, number=1, keys=2, provisioned=False, link="a-b"):
+    message = HandOver(link, number, KeyMaterial(BITS), f"fibre/{link}", 0, provisioned, keys)
     return tags.set_apart(message)
 
 
@@ -42,8 +42,8 @@ def answer(effects):
     return effect.message, ()
 
 
-def want(tags, block, key=""):
-    return answer(tags.wanted(TagKeyWanted("a-b", block, key), AGENT, 0))
+def want(tags, block, key="", link="a-b"):
+    return answer(tags.wanted(TagKeyWanted(link, block, key), AGENT, 0))
 
 
 def test_the_first_bits_of_a_block_are_set_apart_and_booked_as_authentication(tags):
@@ -125,3 +125,34 @@ def test_a_key_that_gives_way_to_another_of_its_block_is_wiped(tags):
     want(tags, 5, "a-b/1/1")
     with pytest.raises(InternalError, match="taken or wiped"):
         first.bits.reveal()
+
+
+def test_blocks_of_other_links_cost_a_block_nothing(tags):
+    apart(tags)
+    given, _ = want(tags, 5)
+    for number in range(100):
+        link = f"c{number % 4}-d"
+        apart(tags, number, 1, link=link)
+        assert want(tags, number, link=link)[0].key == f"{link}/{number}/0"
+    assert want(tags, 5) == (given, ())
+    assert given.bits.reveal() == BITS[:SIZE]
+
+
+def test_a_link_remembers_what_its_last_blocks_were_given_and_no_more(tags):
+    given = []
+    for number in range(GIVEN_REMEMBERED + 1):
+        apart(tags, number, 1)
+        given.append(want(tags, number)[0])
+    with pytest.raises(InternalError, match="taken or wiped"):
+        given[0].bits.reveal()
+    assert all(each.bits.reveal() for each in given[1:])
+
+
+def test_what_blocks_of_a_link_were_given_is_wiped_with_the_link(tags):
+    apart(tags)
+    apart(tags, link="c-d")
+    given, other = want(tags, 5)[0], want(tags, 5, link="c-d")[0]
+    tags.end("a-b")
+    with pytest.raises(InternalError, match="taken or wiped"):
+        given.bits.reveal()
+    assert other.bits.reveal() == BITS[:SIZE]

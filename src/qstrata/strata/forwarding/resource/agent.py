@@ -51,7 +51,7 @@ from qstrata.physics.parameters import decoy
 from qstrata.physics.tallies import Tally, as_counts
 from qstrata.strata.forwarding.resource.distillation import TAG_KEYS_KEPT, tag_keys_of
 from qstrata.strata.forwarding.resource.distiller import TOLD_BY_PEER, Distiller, Outcome
-from qstrata.strata.forwarding.resource.open_block import OpenBlock, qber_of
+from qstrata.strata.forwarding.resource.open_block import OpenBlock, distilled_block
 
 OPEN_BLOCKS_MAX = 8
 PROVISIONED = 0
@@ -107,6 +107,7 @@ class AgentElement(Element):
         self._light = True
         self._silent = False
         self._failed = False
+        self._refused = False
         handles = self._device, self._peer, self._relay
         self._distiller = Distiller(link, site, handles, random or SystemRandom(), self._finished)
         self._register()
@@ -244,12 +245,14 @@ class AgentElement(Element):
         return [Send(self._port.bind(self._telemetry), sample)] if self._telemetry is not None else []
 
     def _hurt(self, message: DeviceFault, sender: Address, now: int) -> Effects:
-        site, channel = self.address.site, f"device/{message.kind}"
-        fault = LinkFault(site, self._link, now, channel, message.raised, message.finding)
+        fault = self._fault(f"device/{message.kind}", message.raised, message.finding, now)
         if message.kind != "failed":
-            return self._to_telemetry(fault)
+            return fault
         self._failed = message.raised
-        return [self._status(), *self._to_telemetry(fault)]
+        return [self._status(), *fault]
+
+    def _fault(self, channel: str, raised: bool, finding: str, now: int) -> Effects:
+        return self._to_telemetry(LinkFault(self.address.site, self._link, now, channel, raised, finding))
 
     def _closed(self, message: BlockClosed, sender: Address, now: int) -> Effects:
         if message.block in self._open:
@@ -286,8 +289,7 @@ class AgentElement(Element):
             return []
         self._silent = True
         finding = f"no answer to block {number} on the distillation channel"
-        fault = LinkFault(self.address.site, self._link, now, self._channel, True, finding)
-        return [self._status(), *self._to_telemetry(fault)]
+        return [self._status(), *self._fault(self._channel, True, finding, now)]
 
     def _ask(self, number: int, block: OpenBlock) -> Send:
         return Send(self._peer, Distil(self._link, number, block.counts, False))
@@ -308,8 +310,7 @@ class AgentElement(Element):
         if not self._silent:
             return []
         self._silent = False
-        fault = LinkFault(self.address.site, self._link, now, self._channel, False, "the peer is heard again")
-        return [self._status(), *self._to_telemetry(fault)]
+        return [self._status(), *self._fault(self._channel, False, "the peer is heard again", now)]
 
     def _estimate(self, number: int, block: OpenBlock, peer: Tally, now: int) -> Effects:
         if self._active is None:
@@ -363,15 +364,24 @@ class AgentElement(Element):
         block = self._open.pop(message.block, None)
         if block is None:
             return []
-        sample = self._block_sample(message.block, block, block.length, now)
+        block.finding = message.refused or block.finding
+        sample = self._block_sample(message.block, block, 0 if message.refused else block.length, now)
+        pooled = self._pooled(message.refused, now)
         if block.bits is not None:
             block.bits.wipe()
         if message.block == OTHER_HALF:
             first = self._open.get(PROVISIONED)
             onward = self._push(PROVISIONED, first, now) if first is not None else []
-            return [*onward, *self._to_telemetry(sample)]
+            return [*onward, *pooled, *self._to_telemetry(sample)]
         discard = Discard(f"{self.address.site}/{self._link}/discard/{message.block}", message.block)
-        return [Send(self._device, discard), *self._to_telemetry(sample)]
+        return [Send(self._device, discard), *pooled, *self._to_telemetry(sample)]
+
+    def _pooled(self, refused: str, now: int) -> Effects:
+        """Tell of a block that never fits into the pool, until one does."""
+        if bool(refused) == self._refused:
+            return []
+        self._refused = bool(refused)
+        return self._fault("pool", self._refused, refused or "blocks fit into the pool again", now)
 
     def _block_sample(self, number: int, block: OpenBlock, length: int, now: int) -> BlockSample:
         rate_hz = self._active.parameters.pulse_rate_hz if self._active is not None else 0.0
@@ -383,12 +393,8 @@ class AgentElement(Element):
         return [*self._heard(now), *self._distiller.heard(message, sender, now)]
 
     def _finished(self, outcome: Outcome, now: int) -> Effects:
-        number, stages = outcome.block, outcome.stages
-        self._open[number] = block = OpenBlock(outcome.counts, 0, now)
-        block.bits, block.tag_keys, block.stages = outcome.bits, outcome.tag_keys, stages
-        block.finding, block.length = outcome.finding, stages.secret_bits
-        block.leakage = stages.parity_bits + stages.hash_bits + stages.count_bits
-        block.estimate_qber = qber_of(outcome.counts, stages)
+        number = outcome.block
+        self._open[number] = block = distilled_block(outcome, now)
         if outcome.bits is not None:
             return self._push(number, block, now)
         return [*self._lose(number), *self._to_telemetry(self._block_sample(number, block, 0, now))]

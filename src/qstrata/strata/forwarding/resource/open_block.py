@@ -5,6 +5,7 @@ from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.samples import BlockSample, Stages
 from qstrata.physics.counts import Counts
 from qstrata.physics.tallies import Tally, as_counts
+from qstrata.strata.forwarding.resource.distiller import Outcome
 
 
 class OpenBlock:
@@ -67,6 +68,17 @@ class OpenBlock:
             counts=as_counts(self.counts) if self.stages is not None else None,
             finding=self.finding,
         )
+
+
+def distilled_block(outcome: Outcome, now: int) -> OpenBlock:
+    """Return the block of which the own end has distilled what came out."""
+    stages = outcome.stages
+    block = OpenBlock(outcome.counts, 0, now)
+    block.bits, block.tag_keys, block.stages = outcome.bits, outcome.tag_keys, stages
+    block.finding, block.length = outcome.finding, stages.secret_bits
+    block.leakage = stages.parity_bits + stages.hash_bits + stages.count_bits
+    block.estimate_qber = qber_of(outcome.counts, stages)
+    return block
 
 
 def qber_of(counts: Counts, stages: Stages) -> float:

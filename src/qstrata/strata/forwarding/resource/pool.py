@@ -17,6 +17,8 @@ from qstrata.core.errors import InternalError
 from qstrata.core.secrets import KeyMaterial
 from qstrata.store.records import BlockBits, BlockState, PoolTotals, Segment
 
+POOL_BITS_MAX = 32_000_000
+"""A pool takes so many unspent bits of its link, at most: a longer block never fits."""
 KEPT_SETTLED_BLOCKS = 256
 """Settled blocks whose accounts are kept one by one, for traces and for comparing the ends."""
 BARRED_WINDOWS = 64
@@ -247,6 +249,13 @@ class LinkPool:
         )
         changes = self.changes((number,))
         return (*changes, *self.retire((number,)))
+
+    def refuse(self, state: BlockState) -> tuple[Put | Drop, ...]:
+        """Book a block that never fits as made and destroyed; returns the changes to commit."""
+        gone = msgspec.structs.replace(state, position=state.length, destroyed=state.length)
+        self._count(gone)
+        self.blocks[state.number] = Block(gone, None)
+        return (Put(gone), *self.retire((state.number,)))
 
     def bar(self, first: int, last: int) -> None:
         """Allocate nothing of blocks `first` to `last` from now on; windows far behind are forgotten."""

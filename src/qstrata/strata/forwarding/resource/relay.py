@@ -122,6 +122,7 @@ class RelayElement(Element):
             del self._known[link]
             station.up[link] = False
             station.dark.pop(link, None)
+            self._tags.end(link)
             effects += [*self._carrier.end_link(link), Commit(station.pools[link].end())]
         for each in links:
             if each.link not in self._known:

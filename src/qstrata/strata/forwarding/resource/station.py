@@ -13,7 +13,7 @@ from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.forwarding_control import TableRow
 from qstrata.fabric.port import Port
 from qstrata.store.records import BlockBits, BlockState, Segment
-from qstrata.strata.forwarding.resource.pool import LinkPool
+from qstrata.strata.forwarding.resource.pool import POOL_BITS_MAX, LinkPool
 
 
 class RelayFigures(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class RelayFigures(msgspec.Struct, frozen=True):
     A batch that waits for pad bits is returned `return_ps` before its deadline, so that its KME hears why.
     """
 
-    pool_max_bits: int = 32_000_000
+    pool_max_bits: int = POOL_BITS_MAX
     sweep_ps: int = PS_PER_S
     mark_ps: int = 10 * PS_PER_S
     idle_ps: int = 20 * PS_PER_S

@@ -15,8 +15,8 @@ from qstrata.physics.postprocessing.authentication import KEY_BITS
 from qstrata.store.records import TagKey, TagTotals
 from qstrata.strata.forwarding.resource.station import Station
 
-GIVEN_REMEMBERED = 64
-"""A relay gives a key again to a block that asks again, for its last so many blocks."""
+GIVEN_REMEMBERED = 16
+"""A relay gives a key again to a block that asks again, for the last so many blocks of each link."""
 
 
 class TagKeys:
@@ -26,7 +26,7 @@ class TagKeys:
         self._station = station
         self._keys: dict[str, dict[str, TagKey]] = {}
         self._totals: dict[str, TagTotals] = {}
-        self._given: dict[tuple[str, int], TagKeyGiven] = {}
+        self._given: dict[str, dict[int, TagKeyGiven]] = {}
         self._leaving: set[str] = set()
         self.load(records)
 
@@ -72,7 +72,8 @@ class TagKeys:
         It is given with an empty name and no bits where there is none.
         """
         agent = self._station.local(End.FORWARDING_RES, f"agent.{message.link}")
-        known = self._given.get((message.link, message.block))
+        of_link = self._given.setdefault(message.link, {})
+        known = of_link.get(message.block)
         if known is not None and message.key in ("", known.key):
             return [] if known.key in self._leaving else [Send(agent, known)]
         keys = self._keys.get(message.link, {})
@@ -82,21 +83,26 @@ class TagKeys:
             return [Send(agent, nothing)]
         given = TagKeyGiven(message.link, message.block, chosen.key, chosen.bits, len(keys))
         self.forget(message.link, message.block)
-        self._given[(message.link, message.block)] = given
-        if len(self._given) > GIVEN_REMEMBERED:
-            self.forget(*next(iter(self._given)))
+        of_link[message.block] = given
+        if len(of_link) > GIVEN_REMEMBERED:
+            self.forget(message.link, next(iter(of_link)))
         self._leaving.add(given.key)
 
         def gone(now: int) -> Effects:
             self._leaving.discard(given.key)
             # A block that was given up meanwhile has no use for it, and its bits are wiped.
-            wanted = self._given.get((message.link, message.block)) is given
+            wanted = self._given.get(message.link, {}).get(message.block) is given
             return [Send(agent, given)] if wanted else []
 
         return [Commit((Drop(TagKey.kind, chosen.key),), gone)]
 
     def forget(self, link: str, block: int) -> None:
         """Wipe the key that a block was given: it is finished."""
-        given = self._given.pop((link, block), None)
+        given = self._given.get(link, {}).pop(block, None)
         if given is not None:
+            given.bits.wipe()
+
+    def end(self, link: str) -> None:
+        """Wipe the keys that blocks of a link were given: the link is taken away."""
+        for given in self._given.pop(link, {}).values():
             given.bits.wipe()

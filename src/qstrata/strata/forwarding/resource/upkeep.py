@@ -18,6 +18,7 @@ from qstrata.fabric.messages.east_west import (
     PoolMark,
     PoolMarked,
 )
+from qstrata.physics.postprocessing.authentication import KEY_BITS
 from qstrata.store.records import BlockState
 from qstrata.strata.forwarding.resource.pool import Block, LinkPool, first_owner
 from qstrata.strata.forwarding.resource.station import Station
@@ -42,12 +43,14 @@ class Upkeep:
     def hand_over(self, message: HandOver, sender: Address, now: int) -> Effects:
         """Take a distilled block of this site's agent into the pool, durably, then offer it to the peer.
 
-        A block that does not fit into the pool is let go: the peer's offer of it is answered so.
+        A block that does not fit into the pool now is let go: the peer's offer of it is answered so. One that
+        never fits is destroyed, and the agent is told.
         """
         station = self._station
         pool = station.pools[message.link]
         agent = station.local(End.FORWARDING_RES, f"agent.{message.link}")
-        done = Send(agent, HandOverDone(message.link, message.block))
+        refused = self._refusal(message)
+        done = Send(agent, HandOverDone(message.link, message.block, refused))
         if (message.link, message.block) in self._storing:
             return []
         if pool.holds(message.block) or pool.ended or (message.link, message.block) in self._lost:
@@ -55,7 +58,7 @@ class Upkeep:
         self._tags.forget(message.link, message.block)
         bits, apart = self._tags.set_apart(message)
         unspent = pool.available() + pool.unconfirmed()
-        if unspent + bits.size_bits > station.figures.pool_max_bits:
+        if not refused and unspent + bits.size_bits > station.figures.pool_max_bits:
             self._remember_lost(message.link, message.block)
             return [done, Commit(apart)] if apart else [done]
         state = BlockState(
@@ -69,6 +72,12 @@ class Upkeep:
             made_ps=now,
             qber_ppm=message.qber_ppm,
         )
+        held = BlockHeld(
+            station.site, state.link, state.number, state.length, int(state.provisioned), state.digest
+        )
+        if refused:
+            bits.wipe()
+            return [Note(held), Commit((*apart, *pool.refuse(state)), lambda now: [done])]
         self._storing.add((message.link, message.block))
 
         def stored(now: int) -> Effects:
@@ -76,10 +85,19 @@ class Upkeep:
             block = pool.blocks.get(message.block)
             return [done, self._offer(block)] if block is not None else [done]
 
-        held = BlockHeld(
-            station.site, state.link, state.number, state.length, int(state.provisioned), state.digest
-        )
         return [Note(held), Commit((*apart, *pool.add(state, bits)), stored)]
+
+    def _refusal(self, message: HandOver) -> str:
+        """Say why a block never fits into the pool of its link, and the cure; empty for one that may."""
+        length, most = (
+            message.bits.size_bits - message.tag_keys * KEY_BITS,
+            self._station.figures.pool_max_bits,
+        )
+        if length <= most:
+            return ""
+        cure = "fewer initial-key-bits" if message.provisioned else "a shorter block-s"
+        block = f"block {message.block} of link {message.link}"
+        return f"{block} has {length} bits of key, and its pool takes {most}: give {cure}"
 
     def lost(self, message: BlockLost, sender: Address, now: int) -> Effects:
         """Remember that a block will never come here, so that the peer's offer is answered so."""
