@@ -126,6 +126,22 @@ def test_head_that_starts_anew_is_marked_again():
     assert check(lines).violations == ()
 
 
+def test_restart_of_control_and_telemetry_frees_no_suspected_circuit():
+    sim = chain()
+    run(sim, 5)
+    inject(sim, "memory-tampering", "east", 0.9)
+    run(sim, 15)
+    kept = Circuits(sim).reports[CIRCUIT].kept
+    heal(sim, "memory-tampering", "east")
+    sim.crash("control")
+    run(sim, 2)
+    sim.restart("control")
+    run(sim, 20)
+    found = Circuits(sim)
+    assert found.suspicions == {}
+    assert found.reports[CIRCUIT].kept == kept
+
+
 def test_head_that_keeps_pairs_of_a_suspected_circuit_is_reported(monkeypatch):
     mark = CircuitStation._mark
 

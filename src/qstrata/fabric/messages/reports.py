@@ -170,6 +170,7 @@ class CircuitReport(msgspec.Struct, frozen=True, gc=False):
     `fidelity` is estimated from the `tested` pairs of the last minute, which both ends measured in settings
     that are related, with its standard error; None before pairs of every axis have been. `chsh` is the CHSH
     value of Z and X and the two between, `errors_z` and `errors_x` are shares. No other pair's is known.
+    `windows` of tests have passed since telemetry started.
     """
 
     circuit: str
@@ -184,6 +185,7 @@ class CircuitReport(msgspec.Struct, frozen=True, gc=False):
     chsh_error: float | None = None
     errors_z: float | None = None
     errors_x: float | None = None
+    windows: int = 0
 
 
 class ForwardingReport(Message, frozen=True, gc=False):

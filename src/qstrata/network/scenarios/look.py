@@ -53,7 +53,7 @@ class Look(msgspec.Struct, frozen=True):
                 return self._of_session(name, between or ("", ""))
             case "link-state":
                 return self._link_state(of)
-            case "pairs-delivered" | "pairs-per-s" | "fidelity" | "circuit-state":
+            case "pairs-delivered" | "pairs-per-s" | "fidelity" | "chsh" | "circuit-state":
                 return self._of_circuit(name, of)
         return self._of_link(name, of)
 
@@ -93,6 +93,8 @@ class Look(msgspec.Struct, frozen=True):
                 return float(row.delivered)
             case "pairs-per-s":
                 return row.pairs_per_s
+            case "chsh":
+                return row.chsh or 0.0
         return row.fidelity or 0.0
 
     def _of_link(self, name: str, link: str) -> float:

@@ -35,6 +35,7 @@ Fault = Literal[
     "intercept-resend",
     "photon-number-splitting",
     "entanglement-substitution",
+    "memory-tampering",
     "blinding",
     "efficiency-mismatch",
     "time-shift",
@@ -54,7 +55,7 @@ ALARMS = "alarms"
 SUSPECT_FIGURES = ("keys-set-aside", "keys-exposed")
 LINK_FIGURES = ("link-state", "qber", "key-rate-bps", "detections-per-s", "pool-bits", "blocks")
 SESSION_FIGURES = ("session-state", "path", "keys-ready")
-CIRCUIT_FIGURES = ("pairs-delivered", "pairs-per-s", "fidelity", "circuit-state")
+CIRCUIT_FIGURES = ("pairs-delivered", "pairs-per-s", "fidelity", "chsh", "circuit-state")
 WHOLE_FIGURES = ("keys-delivered", "keys-fetched", "requests-unserved")
 IN_WORDS = ("link-state", "session-state", "path", "circuit-state")
 Figure = Literal[
@@ -70,6 +71,7 @@ Figure = Literal[
     "pairs-delivered",
     "pairs-per-s",
     "fidelity",
+    "chsh",
     "circuit-state",
     "alarms",
     "keys-set-aside",

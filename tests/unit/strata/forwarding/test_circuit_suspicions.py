@@ -5,7 +5,7 @@ from qstrata.core.effects import Send
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.forwarding_control import CircuitMarked, MarkCircuit
 from qstrata.fabric.messages.policy import CircuitSpec
-from qstrata.fabric.messages.reports import PairSuspicion
+from qstrata.fabric.messages.reports import CircuitReport, ForwardingReport, PairSuspicion
 from qstrata.physics.pair_link import DeviceParameters, PairLinkParameters
 from qstrata.physics.pair_parameters import CommissionedCircuit
 from qstrata.planes import places
@@ -34,10 +34,12 @@ class Control:
         self.now = 0
 
     def report(
-        self, *suspicions: PairSuspicion, specs: tuple[CircuitSpec, ...] = (SPEC,)
+        self, *suspicions: PairSuspicion, specs: tuple[CircuitSpec, ...] = (SPEC,), windows: int = 1
     ) -> list[MarkCircuit]:
         self.now += PS_PER_S
-        effects = self.suspicions.follow(specs, suspicions, self.now)
+        circuit = CircuitReport("c1", self.now, 0, 0.0, 0, None, None, windows=windows)
+        told = ForwardingReport(self.now, (), (), circuits=(circuit,), pair_suspicions=suspicions)
+        effects = self.suspicions.follow(specs, told, self.now)
         sends = [effect for effect in effects if isinstance(effect, Send)]
         assert all(send.to == HEAD for send in sends)
         return [send.message for send in sends]
@@ -91,6 +93,14 @@ def test_a_circuit_that_is_gone_is_asked_nothing_any_more():
     assert order.suspected
 
 
-def test_a_circuit_that_is_not_watched_is_told_nothing():
+def test_telemetry_that_has_seen_no_window_pass_yet_frees_no_circuit():
     control = Control()
-    assert control.report(specs=(CircuitSpec("c1", ("a", "b"), ("a-b",)),)) == []
+    assert control.report(windows=0) == []
+    control.report(SUSPICION, windows=0)
+    # Telemetry has started anew, and knows of nothing yet.
+    assert not any(order for _ in range(AGAIN - 1) for order in control.report(windows=0))
+    (again,) = control.report(windows=0)
+    assert again.suspected
+    assert control.suspicions.of("c1") == SUSPICION
+    (over,) = control.report(windows=1)
+    assert not over.suspected

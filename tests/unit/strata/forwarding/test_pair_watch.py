@@ -76,7 +76,7 @@ def test_a_window_takes_a_minute_at_least():
     line = Line()
     line.run(PASS_PS // PS_PER_S - 1)
     assert line.watch.windows_passed == 0
-    line.run(13)
+    line.run(20)
     assert line.watch.windows_passed == 1
 
 
@@ -120,5 +120,17 @@ def test_nothing_is_judged_and_no_window_passes_before_every_station_was_heard()
     line.run(200, substituted(HONEST, 1.0), silent="b")
     assert line.watch.suspicion is None
     assert line.watch.windows_passed == 0
-    line.run(2, substituted(HONEST, 1.0))
+    line.run(3, substituted(HONEST, 1.0))
     assert line.watch.suspicion is not None
+
+
+def test_a_watch_that_begins_anew_judges_what_comes_after_and_reaches_back_to_the_first_pair():
+    line = Line()
+    line.run(200)
+    line.watch = CircuitWatch("c1", SITES, COMMISSIONED)
+    line.run(10)
+    assert line.watch.windows_passed == 0
+    line.run(40, substituted(HONEST, 0.9))
+    assert line.watch.suspicion is not None
+    assert line.watch.suspicion.after_pair == ""
+    assert line.watch.suspicion.exposed == line.kept

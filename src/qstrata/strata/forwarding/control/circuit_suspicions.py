@@ -1,7 +1,8 @@
 """What forwarding control does about circuits that telemetry suspects: no pair of them is kept meanwhile.
 
 The head of a suspected circuit is told to have every pair tested, so that none is used and that a window
-which passes comes soon. Then it is told that pairs may be kept again.
+which passes comes soon. Then it is told that pairs may be kept again: before telemetry has seen a window
+pass since it started, silence is no verdict, and what a head was told stands.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from qstrata.core.address import Address
 from qstrata.core.effects import Effect, Effects, Send
 from qstrata.fabric.messages.forwarding_control import CircuitMarked, MarkCircuit
 from qstrata.fabric.messages.policy import CircuitSpec
-from qstrata.fabric.messages.reports import PairSuspicion
+from qstrata.fabric.messages.reports import ForwardingReport, PairSuspicion
 from qstrata.fabric.port import Port
 from qstrata.planes import places
 from qstrata.planes.asking import Outbox, Serials
@@ -36,18 +37,19 @@ class CircuitSuspicions:
         """Return what is suspected of a circuit."""
         return self._suspected.get(circuit)
 
-    def follow(
-        self, circuits: Sequence[CircuitSpec], suspicions: Sequence[PairSuspicion], now: int
-    ) -> list[Effect]:
+    def follow(self, circuits: Sequence[CircuitSpec], report: ForwardingReport, now: int) -> list[Effect]:
         """Take note of what is suspected; have each circuit marked so, or not, once it changes."""
         names = {spec.circuit for spec in circuits}
+        passed = {each.circuit for each in report.circuits if each.windows}
+        held = {name: each for name, each in self._suspected.items() if name in names - passed}
         for gone in [name for name in self._told if name not in names]:
             del self._told[gone]
             self._outbox.settle(("mark", gone))
-        self._suspected = {each.circuit: each for each in suspicions if each.circuit in names}
+        found = {each.circuit: each for each in report.pair_suspicions if each.circuit in names}
+        self._suspected = held | found
         effects: list[Effect] = []
         for spec in circuits:
-            if spec.commissioned is not None:
+            if spec.circuit in passed or spec.circuit in self._suspected:
                 effects += self._follow(spec, spec.circuit in self._suspected, now)
         return effects
 

@@ -114,7 +114,7 @@ class Entanglement:
     def follow(self, report: ForwardingReport, now: int) -> list[Effect]:
         """Act on what is suspected of circuits, and see which give less than is wanted."""
         self._shortfalls.follow(self._circuits, report.circuits, now)
-        return self.suspicions.follow(self._circuits, report.pair_suspicions, now)
+        return self.suspicions.follow(self._circuits, report, now)
 
     def shown(self) -> tuple[tuple[LinkState, ...], tuple[CircuitState, ...]]:
         """Return every pair link, and every circuit with what stands in its way."""

@@ -2,9 +2,12 @@
 
 from collections.abc import Collection, Sequence
 
+import msgspec
+
 from qstrata.core.address import Address
 from qstrata.core.effects import Effect, Effects
 from qstrata.fabric.messages.reports import (
+    CircuitReport,
     ForwardingReport,
     LastBlock,
     LinkReport,
@@ -111,10 +114,15 @@ class ForwardingTelemetry(Telemetry):
         links = tuple(self._link_report(name, now) for name in sorted(self._links))
         watched = (self._watches[name].told for name in sorted(self._watches))
         suspicions = tuple(suspicion for suspicion in watched if suspicion is not None)
-        pairs = self._pairs.links(now), self._pairs.circuits(now)
+        pairs = self._pairs.links(now), tuple(map(self._passed, self._pairs.circuits(now)))
         of_circuits = (self._circuits[name].suspicion for name in sorted(self._circuits))
         told = tuple(suspicion for suspicion in of_circuits if suspicion is not None)
         return ForwardingReport(now, links, self.alarms.standing(), suspicions, *pairs, told)
+
+    def _passed(self, report: CircuitReport) -> CircuitReport:
+        watch = self._circuits.get(report.circuit)
+        passed = watch.windows_passed if watch is not None else 0
+        return msgspec.structs.replace(report, windows=passed)
 
     def _link_report(self, name: str, now: int) -> LinkReport:
         link = self._links[name]

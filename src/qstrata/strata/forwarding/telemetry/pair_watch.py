@@ -6,7 +6,8 @@ passed; a suspicion ends with a whole window that passes after it. An alarm is r
 than commissioned, never on better ones.
 
 How old halves are when they are used is taken from all stations' own counts. Before all have been heard
-nothing is judged, and no window ends.
+nothing is judged, and no window ends. What a station had counted before it is first heard is not judged; the
+first window reaches back to its pairs all the same, for nobody knows of one before that passed.
 """
 
 from qstrata.core.time import PS_PER_S
@@ -52,10 +53,16 @@ class CircuitWatch:
         if sample.site not in self._used:
             return False
         since = sample.at_ps, sample.since_ps
-        self._used[sample.site].take(*since, (sample.used, sample.age_ps))
+        used = self._used[sample.site]
+        is_first = not used.total
+        used.take(*since, (sample.used, sample.age_ps))
+        if is_first:
+            self._used_before[sample.site] = used.total
         if not sample.tests:
             return False
         self._head.take(*since, (sample.kept, *of_settings(sample.tests)))
+        if is_first:
+            self._head_before, self._since_ps = self._head.total, now
         self._last_pair = sample.last_pair or self._last_pair
         before = self.suspicion
         self._judge(now)
