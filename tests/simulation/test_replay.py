@@ -51,6 +51,20 @@ def test_replayed_messages_are_taken_once_and_as_much_key_is_made_and_given(shar
     assert pools[0].destroyed == pools[1].destroyed == 0
 
 
+def test_relays_count_what_they_refuse_and_telemetry_raises_an_alarm_that_ends_when_he_is_gone(honest):
+    assert Forwarding(honest.sim).alarms == ()
+    sim = Run(1.0).sim
+    run(sim, 30)
+    alarms = {alarm.subject: alarm for alarm in Forwarding(sim).alarms}
+    assert set(alarms) <= {"east", "west"}
+    assert all("refused that came again" in alarm.finding for alarm in alarms.values())
+    assert alarms
+    for channel in CHANNELS:
+        heal(sim, "replay", channel)
+    run(sim, 70)
+    assert Forwarding(sim).alarms == ()
+
+
 def test_equal_runs_replay_the_same():
     assert Run(1.0).sim.recorder.sha256() == Run(1.0).sim.recorder.sha256()
 

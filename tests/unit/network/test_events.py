@@ -12,6 +12,7 @@ from qstrata.fabric.messages.lab import Fault
 from qstrata.fabric.messages.policy import ForwardingState, LinkState, ServiceState, UnitState
 from qstrata.fabric.messages.reports import Alarm, ConnectivityReport, ForwardingReport, LinkReport
 from qstrata.fabric.messages.samples import BearerState, LinkPoolSample, TerminationSample
+from qstrata.fabric.tally import Refusal
 from qstrata.network.events import (
     AlarmChanged,
     AnyEvent,
@@ -19,6 +20,7 @@ from qstrata.network.events import (
     Event,
     FaultChanged,
     LinkChanged,
+    MessageRefused,
     SessionChanged,
     changes,
     levels,
@@ -163,6 +165,17 @@ def views(draw: st.DrawFn) -> NetworkView:
             faults=tuple(Fault("loss", target, amount, 0) for target, amount in faults),
         )
     )
+
+
+def test_refusals_are_told_when_they_are_counted():
+    row = Refusal("a", "b", "InstallTable", "not declared", 2)
+    view = seen(Heard())
+    more = msgspec.structs.replace(view, refusals=(row,))
+    (event,) = changes(view, more, 3.0)
+    assert event == MessageRefused(
+        at_s=3.0, sender="a", receiver="b", type="InstallTable", reason="not declared", count=2
+    )
+    assert changes(more, more, 4.0) == []
 
 
 class Picture:

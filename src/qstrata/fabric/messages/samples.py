@@ -142,7 +142,10 @@ class LinkPoolSample(msgspec.Struct, frozen=True, gc=False):
 
 
 class RelaySample(Message, frozen=True, gc=False):
-    """What a relay's pools hold, and which forwarding table is in force."""
+    """What a relay's pools hold, which forwarding table is in force, and the batches refused since its start.
+
+    `refused` are those that came before, or that would spend bits out of turn.
+    """
 
     arrow: ClassVar[str] = "F8"
     sent_by: ClassVar[tuple[End, ...]] = (End.FORWARDING_RES,)
@@ -151,6 +154,7 @@ class RelaySample(Message, frozen=True, gc=False):
     at_ps: int
     table_version: int
     pools: tuple[LinkPoolSample, ...]
+    refused: int = 0
 
 
 class SideSample(msgspec.Struct, frozen=True, gc=False):

@@ -68,7 +68,7 @@ class Carrier:
         self._waiting: list[Waiting] = []
         self._kept: OrderedDict[str, TransferLeg] = OrderedDict()
         self._wanted_ps: dict[str, int] = {}
-        self.dropped = 0
+        self.refused = 0
 
     def remember(self, legs: list[TransferLeg]) -> None:
         """Take the durable legs of an earlier life, oldest first, so that they are pruned in order."""
@@ -118,10 +118,10 @@ class Carrier:
         length = sum(segment.length for segment in message.segments)
         row = station.table.get(header.path)
         if header.transfer in self._legs or length != len(message.ciphertext) * 8:
-            self.dropped += 1
+            self.refused += 1
             return []
         if message.segments and not pool.follow(message.segments):
-            self.dropped += 1
+            self.refused += 1
             return []
         pad = pool.pad(message.segments)
         changes = pool.changes(segment.number for segment in message.segments)

@@ -213,7 +213,8 @@ class RelayElement(Element):
             (pool, pool_sample(pool, self._tags.totals(pool.link))) for pool in self.station.pools.values()
         ]
         pools = tuple(sample for pool, sample in samples if not pool.ended)
-        report = RelaySample(self.address.site, now, self.station.table_version, pools)
+        version, refused = self.station.table_version, self._carrier.refused
+        report = RelaySample(self.address.site, now, version, pools, refused)
         effects: list[Effect] = [Send(self.station.port.bind(self._telemetry), report)]
         if self._samples % ACCOUNT_PERIODS == 0:
             effects += [Note(_account(self.address.site, sample)) for _, sample in samples]

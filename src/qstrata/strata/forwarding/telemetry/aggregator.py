@@ -32,11 +32,12 @@ from qstrata.planes.aggregate import DistilledBlock, KeyRate, key_basis_qber, pe
 from qstrata.planes.probing import Telemetry, TelemetryFigures
 from qstrata.strata.forwarding.telemetry.pair_watch import CircuitWatch, window_in_words
 from qstrata.strata.forwarding.telemetry.pairs import PairBook
+from qstrata.strata.forwarding.telemetry.repeats import RepeatWatch
 from qstrata.strata.forwarding.telemetry.verdicts import VerdictBook, attack_in_words
 from qstrata.strata.forwarding.telemetry.watch import LinkWatch, evidence_in_words, light_in_words
 
 INSTRUMENTS = "instruments"
-LIGHT, ATTACK = "light", "quantum channel"
+LIGHT, ATTACK, RELAY = "light", "quantum channel", "relay"
 
 
 class _Link:
@@ -80,6 +81,7 @@ class ForwardingTelemetry(Telemetry):
         self._watches: dict[str, LinkWatch] = {}
         self._circuits: dict[str, CircuitWatch] = {}
         self._verdicts = VerdictBook(port)
+        self._repeats: dict[str, RepeatWatch] = {}
         self._pairs = PairBook()
         self.on(WatchLinks, self._watch_links)
         self.on(VerdictsKept, self._recalled)
@@ -100,6 +102,7 @@ class ForwardingTelemetry(Telemetry):
         effects = super().watch(sources, links, now)
         sites = {source.site for source in sources}
         self._links = {name: link for name, link in self._links.items() if name in links}
+        self._repeats = {site: watch for site, watch in self._repeats.items() if site in sites}
         self._watches = {name: watch for name, watch in self._watches.items() if name in links}
         self._verdicts.keep(links, sources)
         self._pairs.keep({station for source in sources if (station := places.circuit_of(source))})
@@ -251,6 +254,12 @@ class ForwardingTelemetry(Telemetry):
         self.heard(sender, now)
         for pool in message.pools:
             self._link(pool.link).pools[message.site] = pool
+        watch = self._repeats.setdefault(message.site, RepeatWatch())
+        finding = watch.take(message.refused, message.at_ps)
+        if finding:
+            self.alarms.raised(message.site, message.site, RELAY, finding, now)
+        else:
+            self.alarms.cleared(message.site, message.site, RELAY)
         return ()
 
     def _entangled(self, message: StationSample, sender: Address, now: int) -> Effects:
