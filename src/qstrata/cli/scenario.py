@@ -1,5 +1,6 @@
 """`qstrata scenario`: play what is done to a network in virtual time, and judge what came of it."""
 
+import math
 import time
 from pathlib import Path
 from typing import Annotated
@@ -140,7 +141,8 @@ def draw(played: Played, file: Path) -> None:
     for place, (figure, all_series) in enumerate(panels.items(), 1):
         axes = canvas.add_subplot(len(panels), 1, place)
         for series in all_series:
-            axes.plot(series.times_s, series.values, label=series.subject or None)
+            values = [math.nan if value is None else value for value in series.values]
+            axes.plot(series.times_s, values, label=series.subject or None)
         for deed in deeds:
             axes.axvline(deed.at_s, color="grey", linestyle=":", linewidth=1)
             if place == 1:

@@ -11,6 +11,7 @@ from qstrata.fabric.messages.lab import Fault
 from qstrata.fabric.messages.policy import Exposure
 from qstrata.fabric.tally import Refusal
 from qstrata.kernel.lateness import Lateness
+from qstrata.network.amounts import amount_in_words
 from qstrata.network.remote import (
     CircuitView,
     LinkView,
@@ -228,7 +229,7 @@ def refusals_table(refusals: Sequence[Refusal]) -> list[Table]:
 
 def faults_table(faults: tuple[Fault, ...]) -> Table:
     """Tabulate the injected faults that stand."""
-    rows = tuple((fault.kind, fault.target, _amount(fault)) for fault in faults)
+    rows = tuple((fault.kind, fault.target, amount_in_words(fault.kind, fault.amount)) for fault in faults)
     return Table("injected faults", ("kind", "target", "amount>"), rows)
 
 
@@ -274,20 +275,6 @@ def _session_row(session: SessionView) -> tuple[str, ...]:
     unit = session.unit
     path = " - ".join(unit.sites) or "none"
     return unit.session, unit.a, unit.b, unit.state, path, f"{session.age_s:.1f}", unit.reason
-
-
-def _amount(fault: Fault) -> str:
-    match fault.kind:
-        case "loss":
-            return f"{fault.amount:g} dB"
-        case "kme-late":
-            return f"{fault.amount:g} s"
-        case "raman":
-            return f"{fault.amount:g} clicks/s"
-        case "intercept-resend" | "photon-number-splitting" | "blinding" | "tap":
-            return f"{fault.amount * 100:g} %"
-        case _:
-            return ""
 
 
 def _late(late: Lateness) -> tuple[str, str, str, str]:

@@ -10,6 +10,7 @@ from qstrata.cli.places import Place, ask, not_up, place_of
 from qstrata.cli.show_inspect import show_network
 from qstrata.cli.tables import out
 from qstrata.core.errors import EnvironmentFaultError
+from qstrata.network.amounts import amount_in_words
 from qstrata.network.events import (
     AlarmChanged,
     AnyEvent,
@@ -104,11 +105,12 @@ def _words(event: Event) -> list[str]:
             ends = f"{event.a} and {event.b}"
             return [f"session {event.session} of {ends}: {state}, path {path}{_because(event.reason)}"]
         case AlarmChanged():
-            verb = "raised" if event.raised else "cleared"
+            verb = "goes on" if event.was else "raised" if event.raised else "cleared"
             return [f"alarm {verb}: {event.subject}, {event.channel}: {event.finding}"]
         case FaultChanged():
             verb = "injected" if event.injected else "healed"
-            return [f"fault {verb}: {event.kind} {event.target}, amount {event.amount:g}"]
+            words = amount_in_words(event.kind, event.amount)
+            return [f"fault {verb}: {event.kind} {event.target}{words and f', {words}'}"]
         case MessageRefused():
             what = f"{event.type} of " if event.type else ""
             return [f"refused: {what}{event.sender} to {event.receiver}, {event.count} times: {event.reason}"]

@@ -63,12 +63,13 @@ class SessionChanged(Event, frozen=True, kw_only=True, tag="session"):
 
 
 class AlarmChanged(Event, frozen=True, kw_only=True, tag="alarm"):
-    """An alarm was raised, or cleared."""
+    """An alarm was raised or cleared; one that goes on in other words tells them, and those that it `was`."""
 
     raised: bool
     subject: str
     channel: str
     finding: str
+    was: str = ""
 
 
 class FaultChanged(Event, frozen=True, kw_only=True, tag="fault"):
@@ -241,14 +242,34 @@ def _bearers(old: NetworkView, new: NetworkView, at_s: float) -> Iterator[Event]
 
 
 def _alarms(old: tuple[Alarm, ...], new: tuple[Alarm, ...], at_s: float) -> Iterator[Event]:
-    before = dict.fromkeys((alarm.subject, alarm.channel, alarm.finding) for alarm in old)
-    after = dict.fromkeys((alarm.subject, alarm.channel, alarm.finding) for alarm in new)
-    for raised, rows in ((False, [row for row in before if row not in after]), (True, after)):
-        for subject, channel, finding in rows:
-            if not raised or (subject, channel, finding) not in before:
-                yield AlarmChanged(
-                    at_s=at_s, raised=raised, subject=subject, channel=channel, finding=finding
-                )
+    told, known = ({(alarm.subject, alarm.channel, alarm.finding) for alarm in each} for each in (new, old))
+    ended = [alarm for alarm in old if (alarm.subject, alarm.channel, alarm.finding) not in told]
+    begun: list[Event] = []
+    for alarm in new:
+        if (alarm.subject, alarm.channel, alarm.finding) in known:
+            continue
+        same = (was for was in ended if _of(was) == _of(alarm))
+        was = next(same, None)
+        if was is not None:
+            ended.remove(was)
+        begun.append(_alarm(alarm, at_s, raised=True, was=was.finding if was is not None else ""))
+    yield from (_alarm(alarm, at_s, raised=False) for alarm in ended)
+    yield from begun
+
+
+def _of(alarm: Alarm) -> tuple[str, str, int]:
+    return alarm.subject, alarm.channel, alarm.raised_ps
+
+
+def _alarm(alarm: Alarm, at_s: float, *, raised: bool, was: str = "") -> AlarmChanged:
+    return AlarmChanged(
+        at_s=at_s,
+        raised=raised,
+        subject=alarm.subject,
+        channel=alarm.channel,
+        finding=alarm.finding,
+        was=was,
+    )
 
 
 def _refusals(old: tuple[Refusal, ...], new: tuple[Refusal, ...], at_s: float) -> Iterator[Event]:

@@ -64,7 +64,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if close := nearest(word, choices):
         return asked(close)
     shown = ", ".join(f"`{choice}`" for choice in choices[:_SHOWN])
-    return f"; there is {shown}{', ...' if len(choices) > _SHOWN else ''}" if choices else "; there is none"
+    if not choices:
+        return "; there is none"
+    verb = "is" if len(choices) == 1 else "are"
+    return f"; there {verb} {shown}{', ...' if len(choices) > _SHOWN else ''}"
 
 
 def asked(meant: str) -> str:

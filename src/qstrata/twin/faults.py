@@ -42,6 +42,12 @@ _AMOUNTS = {
 KINDS = tuple(_AMOUNTS)
 
 
+def unit_of(kind: str) -> str:
+    """Return in what the amount of a fault is given, `of ...` for a share; empty where it has none."""
+    limit = _AMOUNTS.get(kind)
+    return limit.unit if limit is not None else ""
+
+
 def memory_of(site: str) -> str:
     """Return the name under which the memories of a site stand among bearers."""
     return f"memory/{site}"

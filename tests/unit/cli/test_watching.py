@@ -72,7 +72,7 @@ def test_events_on_a_terminal_are_told_in_words_and_levels_are_not(capsys, monke
         "2.000 s link a-b: active -> passive, media granted -> down (no light)",
         "2.500 s session 5e55 of sae a and sae b: open, path a - m - b",
         "3.000 s alarm raised: a-b, fibre/a-b: light lost",
-        "3.500 s fault healed: loss fibre/a-b, amount 2.5",
+        "3.500 s fault healed: loss fibre/a-b, 2.5 dB",
         "3.600 s bearer fibre/a-b seen from a: down",
         "5.000 s network lab goes down",
     ]

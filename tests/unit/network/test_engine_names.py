@@ -63,7 +63,7 @@ def test_a_script_is_named_from_its_network_file(tmp_path):
         ("native:2", "11:13: the engine native takes no '2'"),
         (
             "netsquid",
-            "11:13: there is no engine `netsquid`; there is `native`, `script`, `sequence`, `trace`",
+            "11:13: there is no engine `netsquid`; there are `native`, `script`, `sequence`, `trace`",
         ),
         ("2fast", "11:13: "),
     ],

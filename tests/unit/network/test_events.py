@@ -105,6 +105,18 @@ def test_an_alarm_is_raised_once_and_cleared_once() -> None:
     assert cleared == msgspec.structs.replace(raised, at_s=3.0, raised=False)
 
 
+def test_an_alarm_that_goes_on_in_other_words_is_not_told_as_cleared() -> None:
+    (changed,) = changes(alarms("light -3 %"), alarms("light -4 %"), 2.0)
+    assert changed == AlarmChanged(
+        at_s=2.0,
+        raised=True,
+        subject="a-b",
+        channel="fibre/a-b",
+        finding="light -4 %",
+        was="light -3 %",
+    )
+
+
 def test_a_fault_that_is_injected_again_tells_its_new_amount() -> None:
     weak, strong = (seen(Heard(faults=(Fault("loss", "fibre/a-b", db, 0),))) for db in (1.0, 2.0))
     (injected,) = changes(weak, strong, 1.0)
@@ -198,6 +210,8 @@ class Picture:
                 case AlarmChanged():
                     row = (event.subject, event.channel, event.finding)
                     (self.alarms.add if event.raised else self.alarms.remove)(row)
+                    if event.was:
+                        self.alarms.remove((event.subject, event.channel, event.was))
                 case FaultChanged(injected=True):
                     self.faults[event.kind, event.target] = event.amount
                 case FaultChanged():

@@ -24,7 +24,7 @@ def test_madrid_the_randstad_and_the_ring_are_shipped():
 def test_an_unknown_name_is_refused_with_the_nearest_one():
     with pytest.raises(InputError, match=r"`madird`; did you mean `madrid`\?"):
         load("madird")
-    with pytest.raises(InputError, match=r"there is `madrid`, `randstad`, `ring`"):
+    with pytest.raises(InputError, match=r"there are `madrid`, `randstad`, `ring`"):
         shipped_text("xyz")
 
 

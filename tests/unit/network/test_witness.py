@@ -79,5 +79,7 @@ def test_the_report_of_a_scenario_has_what_was_found_out(tmp_path):
     file.write_text(
         "name: cut\nabout: a cut\nnetwork: ring\nlasts: 10s\nsteps:\n  - {at: 5s, inject: cut, on: r1-r2}\n"
     )
-    findings = play(load_scenario(str(file))).report.findings
+    played = play(load_scenario(str(file)))
+    findings = played.report.findings
+    assert [outcome.text for outcome in played.outcomes] == ["inject cut on r1-r2"]
     assert {alarm.subject for alarm in findings.alarms if "lost the signal" in alarm.finding} == {"r1-r2"}

@@ -22,6 +22,10 @@ from qstrata.network.simulation import Simulation
 
 LOOK_PS = 250 * PS_PER_MS
 _ASKED = (End.CONNECTIVITY_MGT, End.FORWARDING_MGT, End.SERVICE_MGT)
+LINK_MEASURED = ("qber", "detections-per-s")
+MEASURED = (*LINK_MEASURED, "fidelity", "chsh")
+UP = ("active", "open")
+"""States that count as 1 where states are drawn."""
 
 Value = float | str
 
@@ -67,6 +71,18 @@ class Look(msgspec.Struct, frozen=True):
             for alarm in report.alarms
             if (not subject or subject == alarm.subject) and saying in alarm.finding
         )
+
+    def is_told(self, name: str, of: str) -> bool:
+        """Tell whether a figure that must be measured has been; `figure` says 0 before."""
+        if name not in MEASURED:
+            return True
+        answer = self.answers.get(End.FORWARDING_MGT)
+        report = answer.report if answer is not None else None
+        if not isinstance(report, ForwardingReport):
+            return False
+        if name in LINK_MEASURED:
+            return any(row.link == of and row.at_ps for row in report.links)
+        return any(row.circuit == of and getattr(row, name) is not None for row in report.circuits)
 
     def _exposures(self, link: str) -> list[Exposure]:
         state = state_of(self.answers.get(End.SERVICE_MGT), ServiceState)

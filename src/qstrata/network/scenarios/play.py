@@ -9,8 +9,9 @@ import msgspec
 from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_S, to_seconds
 from qstrata.interfaces.etsi014.faults import KINDS as ANSWER_FAULTS
+from qstrata.network.amounts import amount_in_words
 from qstrata.network.demand import Demand, DemandSpec
-from qstrata.network.scenarios.look import Look, Value, look
+from qstrata.network.scenarios.look import UP, Look, Value, look
 from qstrata.network.scenarios.script import Loaded, Scenario, Step, Watched, time_ps
 from qstrata.network.simulation import Simulation, SimulationReport
 
@@ -29,12 +30,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """A watched figure over time."""
+    """A watched figure over time, None while nobody has measured it; a state is 1 while active or open."""
 
     figure: str
     subject: str
     times_s: tuple[float, ...]
-    values: tuple[float, ...]
+    values: tuple[float | None, ...]
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +80,7 @@ class _Player:
         self._told = told
         self._every_ps = time_ps(scenario.every)
         self._sampled_ps: list[int] = []
-        self._samples: list[list[float]] = [[] for _ in scenario.watch]
+        self._samples: list[list[float | None]] = [[] for _ in scenario.watch]
         self._asking: list[Demand] = []
 
     def play(self, seed: int) -> Played:
@@ -118,7 +119,8 @@ class _Player:
         self._sampled_ps.append(due)
         for watched, values in zip(self._scenario.watch, self._samples, strict=True):
             value = seen.figure(watched.figure, watched.of, watched.between)
-            values.append(float(value) if not isinstance(value, str) else float(value == "active"))
+            number = float(value) if not isinstance(value, str) else float(value in UP)
+            values.append(number if seen.is_told(watched.figure, watched.of) else None)
 
     def _look(self) -> Look:
         seen = look(self._simulation)
@@ -139,7 +141,8 @@ class _Player:
         simulation = self._simulation
         if step.inject is not None:
             self._hurt(step.inject, step)
-            return f"inject {step.inject} on {step.on} ({step.amount:g})"
+            amount = amount_in_words(step.inject, step.amount)
+            return f"inject {step.inject} on {step.on}{amount and f' ({amount})'}"
         if step.heal is not None:
             if step.heal in ANSWER_FAULTS:
                 simulation.assembly.answer_faults.heal(step.heal, step.on)

@@ -234,6 +234,13 @@ def test_a_raw_block_passes_when_its_clicks_and_what_was_compared_are_sound():
     assert line.watch.suspicion is None
 
 
+def test_no_probability_of_chance_is_told_as_nothing():
+    line = Line()
+    line.run(15, attacked(intercept_resend_share=0.9))
+    assert min(each.false_alarm for each in line.watch.suspicion.evidence) == 0.0
+    assert in_words(line.watch.suspicion).endswith("(by chance with probability 1e-300 at most)")
+
+
 def test_errors_of_a_key_that_was_not_corrected_are_not_judged():
     line = RawLine()
     line.run(21)

@@ -39,6 +39,9 @@ PASSED_SHARE = 0.75
 """A block passes if at least so much of it was judged: a click rate that keeps stepping hides no attack."""
 
 
+DOUBT_MIN = 1e-300
+"""No smaller probability is told."""
+
 LENGTHS_KEPT = 8
 """A block is held against the longest of so many: one whose samples were lost does not pass."""
 
@@ -215,7 +218,8 @@ def evidence_in_words(where: str, evidence: Sequence[Evidence]) -> str:
     seen = "; ".join(
         f"{each.instrument} {each.observed:.4g} instead of {each.expected:.4g}" for each in evidence
     )
-    doubt = min(each.false_alarm for each in evidence)
+    # Smaller ones come to 0, which no probability of chance is.
+    doubt = max(min(each.false_alarm for each in evidence), DOUBT_MIN)
     return f"possible attack in {where}: {seen} (by chance with probability {doubt:.1g} at most)"
 
 
