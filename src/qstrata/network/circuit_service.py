@@ -58,6 +58,9 @@ def check_service(root: View, description: Description) -> list[Problem]:
     return list(chain.from_iterable(problems))
 
 
+_WANTS = ("fidelity", "within-ms", "distil")
+
+
 def _asks(circuit: Circuit) -> bool:
     return circuit.fidelity is not None or circuit.within_ms is not None or circuit.distil is not None
 
@@ -83,7 +86,10 @@ def _check(view: View, description: Description, resources: Resources, circuit: 
         return _expected(description, resources, tried)
 
     found = of(circuit)
-    if not found.rate_per_s:
+    if not found.rate_per_s and not of(msgspec.structs.replace(circuit, cutoff_ms=None)).rate_per_s:
+        at = next(view.get(key) for key in _WANTS if view.get(key).tree is not None)
+        yield Problem(at.place, "no pair can be expected of this circuit: a link of it heralds none")
+    elif not found.rate_per_s:
         longer_ms = _longer_ms(circuit, of)
         message = (
             f"no pair outlives this cut-off: half of one waits for heralds, for words of the other end, and "

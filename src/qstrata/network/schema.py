@@ -41,8 +41,9 @@ LOADER_ONLY = (
     "`pairs`, and none of the keys of links for keys. T2 of a memory is at most 2 T1.",
     "A circuit has a `path`, or `between`, for which the routing policy of `policy` finds one within what "
     "others leave. It passes each of its nodes once; links for pairs join them, and each serves one circuit; "
-    "every node has `memories` with a cell for each link of the circuits through it. Names of circuits are "
-    "unlike each other.",
+    "every node has `memories` with a cell for each link of the circuits through it, and one more for each "
+    "circuit with `distil` that ends there. What a circuit wants can be expected of its links and memories. Names of "
+    "circuits are unlike each other.",
     "A link of `level: clicks` has engine `native`, 8192 initial key bits or more, and blocks of at most "
     "16777216 clicks.",
 )

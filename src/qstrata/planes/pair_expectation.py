@@ -22,6 +22,10 @@ ROUNDS_MAX = 64
 """So many rounds are summed one by one, later ones as an integral."""
 
 
+DARK = 1e-12
+"""A link whose attempts succeed more rarely is taken as dark: nothing comes of it."""
+
+
 class Expectation(msgspec.Struct, frozen=True):
     """Pairs in a second that both ends have, and their state when they have them.
 
@@ -64,6 +68,8 @@ def expect(
     two equal links that is `qstrata.physics.waiting.mean_attempts_with_cutoff`.
     """
     views = [resources.links[link] for link in path.links]
+    if min(view.probability for view in views) < DARK:
+        return Expectation(0.0, BellDiagonal(0.0, 0.0, 0.0))
     nodes = [resources.nodes[site] for site in path.sites]
     waits = [_wait(view) for view in views]
     travel_s = math.fsum(view.travel_s for view in views)

@@ -109,6 +109,10 @@ class Documents:
         if pairs:
             ends = {"between": nodes[-2:]} if self.coin() else {}
             circuit = {key: value for key, value in self.table("Circuit").items() if key != "between"}
+            # Nothing is wanted of it that links cannot give, and a cell is left to distil in.
+            modest = {"fidelity": 0.25, "within-ms": 1e9, "cutoff-ms": 1e6}
+            circuit |= {key: value for key, value in modest.items() if key in circuit}
+            document["links"][-1] |= {"loss-db": 1, "heralding": {"bright-population": 0.1}}
             document["circuits"] = [{**circuit, "path": nodes[-2:], **ends}]
             for node in document["nodes"]:
                 node["memories"] = self.table("Memories")

@@ -96,6 +96,11 @@ def test_two_hops_give_what_a_sampled_chain_gives():
     assert got.fidelity == pytest.approx(mean, abs=0.003)
 
 
+def test_nothing_comes_of_a_link_that_heralds_nothing():
+    resources, path = line([0.1, 0.0])
+    assert expect(resources, path, 10.0).rate_per_s == 0.0
+
+
 @pytest.mark.parametrize("attempts", [50, 500])
 def test_two_hops_with_a_cutoff_come_as_often_as_the_closed_form_says(attempts):
     probability = 0.005
