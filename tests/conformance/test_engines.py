@@ -6,11 +6,13 @@ import pytest
 from qstrata.core.effects import WorkDone
 from qstrata.network.engine_processes import EngineProcesses
 from qstrata.network.engines import sequence_python
+from qstrata.physics.click_records import RECEIVER_BIT, SENDER_X, Clicks, counts_of
 from qstrata.physics.counts import add
 from qstrata.testing import check_engine
 from qstrata.testing.engine_suite import BLOCK_PS, suite_task
 from qstrata.twin import script, sequence
 from qstrata.twin.blockwise import FixedBits
+from qstrata.twin.click_link import ClickEngine
 from qstrata.twin.native import NativeEngine, native_engine
 from qstrata.twin.script import ScriptKey
 from qstrata.twin.trace import RecordedBlock, Trace, trace_engine
@@ -92,6 +94,52 @@ class CountsFromSeven(NativeEngine):
 def test_an_engine_that_breaks_a_promise_is_found_out(broken, promise):
     with pytest.raises(AssertionError, match=promise):
         check_engine(broken)
+
+
+def clicks_of(records):
+    """Return a level `clicks` whose records are changed, of an engine that is sound at level `counts`."""
+
+    class Changed(ClickEngine):
+        def advance(self, now=0, done=None):
+            window = super().advance(now, done)
+            return window if window.total is None else records(window)
+
+    return lambda task: Changed(task) if task.level == "clicks" else native_engine(task)
+
+
+def with_records(window, change):
+    clicks = msgspec.structs.replace(window.clicks, records=change(window.clicks.records))
+    return msgspec.structs.replace(window, clicks=clicks)
+
+
+def compared(window):
+    counts = counts_of(window.clicks, window.total.sent)
+    return msgspec.structs.replace(window, total=counts)
+
+
+def half_told(window):
+    clicks = Clicks(window.clicks.positions[::2], window.clicks.records[::2])
+    return msgspec.structs.replace(window, clicks=clicks)
+
+
+@pytest.mark.parametrize(
+    ("records", "promise"),
+    [
+        (compared, "only a comparison of both can say"),
+        (half_told, "not as many records as detections"),
+        (lambda window: msgspec.structs.replace(window, clicks=None), "cannot be read"),
+        (lambda window: with_records(window, lambda each: each ^ RECEIVER_BIT), "errors in Z"),
+        (
+            lambda window: with_records(window, lambda each: each & 255 - SENDER_X),
+            "are expected",
+        ),
+        (lambda window: with_records(window, lambda each: each % 16), "clicks of intensity"),
+    ],
+    ids=["compares", "forgets clicks", "has no records", "errs", "knows one basis", "knows one intensity"],
+)
+def test_an_engine_whose_clicks_break_a_promise_is_found_out(records, promise):
+    with pytest.raises(AssertionError, match=promise):
+        check_engine(clicks_of(records))
 
 
 def test_an_engine_that_hides_its_failures_is_found_out():

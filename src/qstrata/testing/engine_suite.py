@@ -3,19 +3,15 @@
 The suite speaks the instruction set (T6) to the two devices of one link, in virtual time.
 """
 
-import heapq
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial, reduce
-from itertools import count
-from typing import TypeVar
+from functools import reduce
 
 import msgspec
 
 from qstrata.core.address import Address, End
-from qstrata.core.effects import Effects, Job, Send, Timer, Work, WorkDone
+from qstrata.core.effects import Work, WorkDone
 from qstrata.core.randomness import stream
 from qstrata.core.time import PS_PER_MS, PS_PER_S
-from qstrata.fabric.messages.base import Message
 from qstrata.fabric.messages.device import (
     Bits,
     BlockClosed,
@@ -32,9 +28,12 @@ from qstrata.fabric.messages.device import (
 from qstrata.physics.parameters import LinkParameters
 from qstrata.physics.profiles import profile
 from qstrata.physics.tallies import add, raw_bits
+from qstrata.testing.bench import Bench, BenchPort, DoWork, no_work, require
+from qstrata.testing.click_suite import ClickSuite, at_clicks
 from qstrata.twin.contract import EngineFactory, LinkTask, Part
 from qstrata.twin.faults import LOSS, FaultBook
 from qstrata.twin.key_link import Binder, KeyLink
+from qstrata.twin.native import CLICKS
 from qstrata.twin.plan import LinkEnd, LinkPlan
 
 BLOCK_PS = PS_PER_S
@@ -43,18 +42,8 @@ KEY_BITS = 256
 _SETTLE_PS = 100 * PS_PER_MS
 _BLOCKS = 3
 
-DoWork = Callable[[Work], WorkDone]
-"""Does work off the loop, at once: what an executor of jobs does in the end."""
-
 MakeDevices = Callable[[int, Mapping[Address, Binder]], Part]
 """Makes the devices of `SUITE_LINK`, stopped, from a seed and the ports of both by address."""
-
-M = TypeVar("M", bound=Message)
-
-
-class _Port:
-    def bind(self, to: Address, channel: str = "", meant: str = "") -> Address:
-        return to
 
 
 def _end(site: str, name: str) -> LinkEnd:
@@ -85,11 +74,6 @@ _NOTHING = SUITE_LINK.parameters.protocol.nothing
 ALICE, BOB = SUITE_LINK.transmitter.agent, SUITE_LINK.receiver.agent
 
 
-def no_work(work: Work) -> WorkDone:
-    """Do the work of engines that have none."""
-    raise AssertionError(f"the engine has {type(work).__name__} done off the loop: give check_engine a `do`")
-
-
 def check_engine(factory: EngineFactory, do: DoWork = no_work) -> None:
     """Check an engine against everything that agents rely on.
 
@@ -102,6 +86,20 @@ def check_engine(factory: EngineFactory, do: DoWork = no_work) -> None:
         return KeyLink(SUITE_LINK, factory(suite_task(seed)), ports, 0, PERIOD_PS)
 
     check_devices(make, do, fails=is_off_loop)
+    if CLICKS in factory(suite_task(1, CLICKS)).capabilities().levels:
+        link = at_clicks(SUITE_LINK)
+        check_raw_devices(
+            lambda seed, ports: KeyLink(link, factory(suite_task(seed, CLICKS)), ports, 0, PERIOD_PS), do
+        )
+
+
+def check_raw_devices(make: MakeDevices, do: DoWork = no_work) -> None:
+    """Check the two devices of a link at level `clicks`, which give raw blocks, as `check_devices`."""
+
+    def run(seed: int) -> Bench:
+        return _run(lambda seed: Bench(make(seed, _PORTS), do), seed)
+
+    ClickSuite(run, at_clicks(SUITE_LINK)).check()
 
 
 def check_devices(make: MakeDevices, do: DoWork = no_work, *, fails: bool = False) -> None:
@@ -111,16 +109,16 @@ def check_devices(make: MakeDevices, do: DoWork = no_work, *, fails: bool = Fals
     says which promise was broken.
     """
     for check in _CHECKS:
-        check(lambda seed: _Bench(make(seed, _PORTS), do))
+        check(lambda seed: Bench(make(seed, _PORTS), do))
     if fails:
         _check_failures(make, do)
 
 
-_PORTS = {end.device: _Port() for end in SUITE_LINK.ends}
+_PORTS = {end.device: BenchPort() for end in SUITE_LINK.ends}
 
 
-def suite_task(seed: int) -> LinkTask:
-    """Return what an engine of the suite's link is made for."""
+def suite_task(seed: int, level: str = "counts") -> LinkTask:
+    """Return what an engine of the suite's link is made for, at a level of detail."""
     return LinkTask(
         link=SUITE_LINK.name,
         parameters=SUITE_LINK.parameters,
@@ -131,74 +129,29 @@ def suite_task(seed: int) -> LinkTask:
         seed=seed,
         key_bits=lambda block: stream(seed, "suite", block),
         block_key_bits=KEY_BITS,
+        level=level,
     )
 
 
-class _Bench:
-    """Run devices in virtual time, and keep what they tell whom, and when."""
-
-    def __init__(self, devices: Part, do: DoWork) -> None:
-        self.devices = devices
-        self.do = do
-        self.now = 0
-        self.told: list[tuple[int, Address, Message]] = []
-        self._queue: list[tuple[int, int, Callable[[int], Effects]]] = []
-        self._order = count()
-
-    def tell(self, owner: Address, message: Message) -> list[Message]:
-        known = len(self.told)
-        self.perform(self.devices.instruct(message, owner, self.now))
-        return [message for _, _, message in self.told[known:]]
-
-    def start(self) -> None:
-        for owner, go in ((ALICE, PrepareAndSend("start")), (BOB, Measure("start"))):
-            self.tell(owner, Tick("tick", PERIOD_PS))
-            _require(Started("start") in self.tell(owner, go), f"{go} is not answered with Started")
-
-    def run(self, time_ps: int) -> None:
-        until_ps = self.now + time_ps
-        while self._queue and self._queue[0][0] <= until_ps:
-            self.now, _, then = heapq.heappop(self._queue)
-            self.perform(then(self.now))
-        self.now = until_ps
-
-    def heard(self, owner: Address, kind: type[M]) -> list[M]:
-        return [message for _, to, message in self.told if to == owner and isinstance(message, kind)]
-
-    def perform(self, effects: Effects) -> None:
-        for effect in effects:
-            match effect:
-                case Send(to=Address() as to, message=Message() as message):
-                    self.told.append((self.now, to, message))
-                case Timer(due_ps=due_ps, then=then):
-                    self._push(due_ps, then)
-                case Job():
-                    self._push(effect.due_ps, partial(effect.then, self.do(effect.work)))
-                case _:
-                    raise AssertionError(f"devices may not ask for {effect}")
-
-    def _push(self, due_ps: int, then: Callable[[int], Effects]) -> None:
-        heapq.heappush(self._queue, (max(due_ps, self.now), next(self._order), then))
+Make = Callable[[int], Bench]
 
 
-Make = Callable[[int], _Bench]
+def _start(bench: Bench) -> None:
+    for owner, go in ((ALICE, PrepareAndSend("start")), (BOB, Measure("start"))):
+        bench.tell(owner, Tick("tick", PERIOD_PS))
+        require(Started("start") in bench.tell(owner, go), f"{go} is not answered with Started")
 
 
-def _require(promise: bool, broken: str) -> None:
-    if not promise:
-        raise AssertionError(broken)
-
-
-def _run(make: Make, seed: int = 1, blocks: int = _BLOCKS) -> _Bench:
+def _run(make: Make, seed: int = 1, blocks: int = _BLOCKS) -> Bench:
     bench = make(seed)
-    bench.start()
+    _start(bench)
     bench.run(blocks * BLOCK_PS + BLOCK_PS // 2 + _SETTLE_PS)
     return bench
 
 
-def _closed(bench: _Bench, owner: Address = ALICE) -> list[BlockClosed]:
+def _closed(bench: Bench, owner: Address = ALICE) -> list[BlockClosed]:
     closed = bench.heard(owner, BlockClosed)
-    _require(bool(closed), "no block was closed in three and a half block times")
+    require(bool(closed), "no block was closed in three and a half block times")
     return closed
 
 
@@ -206,9 +159,9 @@ def _length(block: BlockClosed) -> int:
     return block.distilled_bits or raw_bits(block.counts)
 
 
-def _read(bench: _Bench, owner: Address, number: int, length_bits: int) -> bytes | None:
+def _read(bench: Bench, owner: Address, number: int, length_bits: int) -> bytes | None:
     (answer,) = bench.tell(owner, Read(f"read {number}", number, length_bits))
-    _require(isinstance(answer, Bits | NothingToRead), f"Read is answered with {type(answer).__name__}")
+    require(isinstance(answer, Bits | NothingToRead), f"Read is answered with {type(answer).__name__}")
     return answer.bits.reveal() if isinstance(answer, Bits) else None
 
 
@@ -217,22 +170,22 @@ def _check_start(make: Make) -> None:
     bench.tell(ALICE, Tick("tick", PERIOD_PS))
     bench.tell(ALICE, PrepareAndSend("start"))
     bench.run(2 * BLOCK_PS)
-    _require(not bench.heard(ALICE, BlockClosed), "a block was made while the receiver was off")
+    require(not bench.heard(ALICE, BlockClosed), "a block was made while the receiver was off")
 
 
 def _check_blocks(make: Make) -> None:
     bench = _run(make)
     closed = _closed(bench)
     numbers = [block.block for block in closed]
-    _require(numbers == list(range(1, len(numbers) + 1)), f"blocks are numbered {numbers}, not from 1 on")
-    _require(closed == _closed(bench, BOB), "the two ends are told of different blocks")
+    require(numbers == list(range(1, len(numbers) + 1)), f"blocks are numbered {numbers}, not from 1 on")
+    require(closed == _closed(bench, BOB), "the two ends are told of different blocks")
     for block in closed:
         parts = [report.counts for report in bench.heard(BOB, CountsReport) if report.block == block.block]
-        _require(
+        require(
             reduce(add, parts, _NOTHING) == block.counts,
             f"the reports of block {block.block} do not add up to it",
         )
-        _require(_length(block) >= 64, f"block {block.block} of a good link has {_length(block)} bits")
+        require(_length(block) >= 64, f"block {block.block} of a good link has {_length(block)} bits")
 
 
 def _check_due(make: Make) -> None:
@@ -240,7 +193,7 @@ def _check_due(make: Make) -> None:
     for at_ps, _, message in bench.told:
         if isinstance(message, BlockClosed):
             least = message.block * BLOCK_PS
-            _require(at_ps >= least, f"block {message.block} was told at {at_ps} ps, before {least} ps")
+            require(at_ps >= least, f"block {message.block} was told at {at_ps} ps, before {least} ps")
 
 
 def _check_bits(make: Make) -> None:
@@ -248,55 +201,55 @@ def _check_bits(make: Make) -> None:
     block = _closed(bench)[0]
     number, length = block.block, _length(block)
     both = [_read(bench, owner, number, length) for owner in (ALICE, BOB)]
-    _require(both[0] is not None and both[0] == both[1], "the two ends read different bits of one block")
-    _require(_read(bench, ALICE, number, length) == both[0], "a block read again gives other bits")
-    _require(
+    require(both[0] is not None and both[0] == both[1], "the two ends read different bits of one block")
+    require(_read(bench, ALICE, number, length) == both[0], "a block read again gives other bits")
+    require(
         (both[0] or b"").startswith(_read(bench, BOB, number, 32) or b"?"), "a shorter read begins otherwise"
     )
-    _require(_read(bench, ALICE, number, length + 1) is None, "more bits can be read than the block has")
-    _require(_read(bench, ALICE, 10_000, 8) is None, "a block that never was can be read")
+    require(_read(bench, ALICE, number, length + 1) is None, "more bits can be read than the block has")
+    require(_read(bench, ALICE, 10_000, 8) is None, "a block that never was can be read")
     bench.tell(ALICE, Discard("discard", number))
-    _require(_read(bench, ALICE, number, 8) is None, "a discarded block can still be read")
-    _require(_read(bench, BOB, number, 8) is not None, "a block discarded at one end is gone at the other")
+    require(_read(bench, ALICE, number, 8) is None, "a discarded block can still be read")
+    require(_read(bench, BOB, number, 8) is not None, "a block discarded at one end is gone at the other")
 
 
 def _check_repeats(make: Make) -> None:
     once, twice = _run(make), make(1)
-    twice.start()
+    _start(twice)
     twice.run(BLOCK_PS + BLOCK_PS // 4)
     answer = twice.tell(BOB, Measure("start"))
-    _require(Started("start") in answer, "an instruction that comes twice is not answered twice")
+    require(Started("start") in answer, "an instruction that comes twice is not answered twice")
     twice.run(once.now - twice.now)
     first = [block for block in twice.heard(ALICE, BlockClosed) if block.block == 1]
-    _require(first == _closed(once)[:1], "an instruction that comes twice is done twice")
-    _require(_closed(once) == _closed(twice), "an instruction that comes twice is done twice")
+    require(first == _closed(once)[:1], "an instruction that comes twice is done twice")
+    require(_closed(once) == _closed(twice), "an instruction that comes twice is done twice")
 
 
 def _check_stop(make: Make) -> None:
     bench = make(1)
-    bench.start()
+    _start(bench)
     bench.run(BLOCK_PS + BLOCK_PS // 2)
     bench.tell(ALICE, Discard("stop", -1))
     bench.run(_SETTLE_PS)
     told = len(bench.told)
     bench.run(3 * BLOCK_PS)
-    _require(len(bench.told) == told, "stopped devices go on telling")
+    require(len(bench.told) == told, "stopped devices go on telling")
     bench.tell(ALICE, PrepareAndSend("again"))
     bench.run(3 * BLOCK_PS)
     numbers = [block.block for block in _closed(bench, BOB)]
-    _require(len(numbers) == len(set(numbers)) > 1, f"devices that start again close blocks {numbers}")
+    require(len(numbers) == len(set(numbers)) > 1, f"devices that start again close blocks {numbers}")
 
 
 def _check_seeds(make: Make) -> None:
     one, same, other = (_run(make, seed, 1) for seed in (1, 1, 2))
     bits = [_read(bench, ALICE, 1, _length(_closed(bench)[0])) for bench in (one, same, other)]
-    _require(_closed(one) == _closed(same) and bits[0] == bits[1], "the same seed gives other blocks")
-    _require((bits[0] or b"")[:8] != (bits[2] or b"")[:8], "another seed gives the same bits")
+    require(_closed(one) == _closed(same) and bits[0] == bits[1], "the same seed gives other blocks")
+    require((bits[0] or b"")[:8] != (bits[2] or b"")[:8], "another seed gives the same bits")
 
 
 def _check_change(make: Make) -> None:
     bench = make(1)
-    bench.start()
+    _start(bench)
     bench.run(BLOCK_PS // 2)
     faults = FaultBook({SUITE_LINK.name: SUITE_LINK.fibre}, ())
     faults.inject(LOSS, SUITE_LINK.name, 1.0, bench.now)
@@ -306,10 +259,10 @@ def _check_change(make: Make) -> None:
     _check_sums(bench)
 
 
-def _check_sums(bench: _Bench) -> None:
+def _check_sums(bench: Bench) -> None:
     for block in _closed(bench):
         parts = [report.counts for report in bench.heard(BOB, CountsReport) if report.block == block.block]
-        _require(
+        require(
             reduce(add, parts, _NOTHING) == block.counts, "reports across a change do not add up to the block"
         )
 
@@ -320,20 +273,20 @@ def _check_failures(make: MakeDevices, do: DoWork) -> None:
     def sometimes(work: Work) -> WorkDone:
         return WorkDone(failure="it crashed") if failing else do(work)
 
-    bench = _Bench(make(1, _PORTS), sometimes)
-    bench.start()
+    bench = Bench(make(1, _PORTS), sometimes)
+    _start(bench)
     bench.run(BLOCK_PS + BLOCK_PS // 2)
-    _require(not bench.heard(ALICE, BlockClosed), "a block whose work failed is told as closed")
+    require(not bench.heard(ALICE, BlockClosed), "a block whose work failed is told as closed")
     for owner in (ALICE, BOB):
         faults = [
             fault for fault in bench.heard(owner, DeviceFault) if fault.kind == "failed" and fault.raised
         ]
-        _require(bool(faults), "work that fails is told to nobody")
-        _require("it crashed" in faults[-1].finding, "the fault of work that failed does not say why")
+        require(bool(faults), "work that fails is told to nobody")
+        require("it crashed" in faults[-1].finding, "the fault of work that failed does not say why")
     failing = False
     bench.run(3 * BLOCK_PS)
     _closed(bench)
-    _require(not bench.heard(ALICE, DeviceFault)[-1].raised, "a fault that is over is not told")
+    require(not bench.heard(ALICE, DeviceFault)[-1].raised, "a fault that is over is not told")
 
 
 _CHECKS: Sequence[Callable[[Make], None]] = (

@@ -11,8 +11,8 @@ from qstrata.physics.click_records import Clicks, counts_of, joined
 from qstrata.physics.clicks import ClickSampler
 from qstrata.physics.counts import Counts, expected_counts, zero
 from qstrata.physics.parameters import KeyLinkParameters, decoy
-from qstrata.twin.contract import LinkTask, Window
-from qstrata.twin.native import NativeEngine
+from qstrata.twin.contract import Capabilities, LinkTask, Window
+from qstrata.twin.native import CLICKS, NATIVE, NativeEngine
 from qstrata.twin.sampling import Odds, odds, watched
 
 _SECONDS_PER_CLICK = 60e-9
@@ -33,6 +33,10 @@ class ClickEngine(NativeEngine):
         self._seen: Odds = odds(task.parameters)
         self._clicks: list[Clicks] = []
         self._pulses = 0
+
+    def capabilities(self) -> Capabilities:
+        """Return what the engine can do."""
+        return Capabilities(name=NATIVE, levels=(CLICKS,))
 
     def estimate(self) -> float:
         """Return the seconds of the clock for one of the link: its clicks, and a report for each window."""

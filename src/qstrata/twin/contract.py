@@ -46,7 +46,7 @@ class LinkTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine can do: its name, its protocols, and the levels of detail, finest first.
+    """What an engine can do: its name, its protocols, and the levels of detail at which it runs its task.
 
     `off_loop`: its blocks are work done off the loop, which needs an executor of jobs.
     """

@@ -39,7 +39,7 @@ class NativeEngine(LinkRun):
 
     def capabilities(self) -> Capabilities:
         """Return what the engine can do."""
-        return Capabilities(name=NATIVE, levels=(CLICKS, "counts"))
+        return Capabilities(name=NATIVE)
 
     def estimate(self) -> float:
         """Return the seconds of the clock for one of the link: a draw for each window."""
