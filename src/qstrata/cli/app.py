@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -31,6 +31,7 @@ from qstrata.cli.arguments import (
 )
 from qstrata.cli.version import VERSION
 from qstrata.core.errors import QstrataError
+from qstrata.network.fault_kinds import FaultKind
 
 app = App(
     name="qstrata",
@@ -247,27 +248,7 @@ def list_(*, network: Network = None, state_dir: StateDir = None, json: Json = F
 
 @app.command
 def heal(
-    kind: Literal[
-        "cut",
-        "loss",
-        "intercept-resend",
-        "photon-number-splitting",
-        "entanglement-substitution",
-        "blinding",
-        "efficiency-mismatch",
-        "time-shift",
-        "trojan-horse",
-        "replay",
-        "rogue-controller",
-        "tap",
-        "raman",
-        "kme-exhausted",
-        "kme-late",
-        "kme-lost-answer",
-        "kme-wrong-key",
-        "kme-expired",
-        "kme-unavailable",
-    ],
+    kind: FaultKind,
     target: Annotated[str, Parameter(help="Where it was injected, as `inject list` shows it.")],
     /,
     *,

@@ -138,8 +138,9 @@ def draw(played: Played, file: Path) -> None:
         raise InputError(f"scenario {played.scenario} watches nothing to draw: give it `watch`")
     canvas = Canvas(figsize=(9, 2.6 * len(panels)), layout="constrained")
     deeds = [each for each in played.outcomes if not each.text.startswith("expect ")]
+    axes = None
     for place, (figure, all_series) in enumerate(panels.items(), 1):
-        axes = canvas.add_subplot(len(panels), 1, place)
+        axes = canvas.add_subplot(len(panels), 1, place, sharex=axes)
         for series in all_series:
             values = [math.nan if value is None else value for value in series.values]
             axes.plot(series.times_s, values, label=series.subject or None)

@@ -242,19 +242,22 @@ def _bearers(old: NetworkView, new: NetworkView, at_s: float) -> Iterator[Event]
 
 
 def _alarms(old: tuple[Alarm, ...], new: tuple[Alarm, ...], at_s: float) -> Iterator[Event]:
-    told, known = ({(alarm.subject, alarm.channel, alarm.finding) for alarm in each} for each in (new, old))
-    ended = [alarm for alarm in old if (alarm.subject, alarm.channel, alarm.finding) not in told]
+    told, known = (set(map(_words, each)) for each in (new, old))
+    ended = [alarm for alarm in old if _words(alarm) not in told]
     begun: list[Event] = []
     for alarm in new:
-        if (alarm.subject, alarm.channel, alarm.finding) in known:
+        if _words(alarm) in known:
             continue
-        same = (was for was in ended if _of(was) == _of(alarm))
-        was = next(same, None)
+        was = next((was for was in ended if _of(was) == _of(alarm)), None)
         if was is not None:
             ended.remove(was)
         begun.append(_alarm(alarm, at_s, raised=True, was=was.finding if was is not None else ""))
     yield from (_alarm(alarm, at_s, raised=False) for alarm in ended)
     yield from begun
+
+
+def _words(alarm: Alarm) -> tuple[str, str, str]:
+    return alarm.subject, alarm.channel, alarm.finding
 
 
 def _of(alarm: Alarm) -> tuple[str, str, int]:

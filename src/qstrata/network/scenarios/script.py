@@ -10,6 +10,7 @@ from qstrata.core.durations import duration_ps
 from qstrata.core.errors import InputError
 from qstrata.network.description import Description
 from qstrata.network.document import DescriptionError, Problem, View
+from qstrata.network.fault_kinds import FaultKind
 from qstrata.network.loader import load, text_of
 from qstrata.network.mending import mend
 from qstrata.network.parsing import parse
@@ -28,28 +29,6 @@ Duration = Annotated[
         min_length=2,
         extra={"meant": "a duration: 90s, 15m, 6h, 1d or 1h30m"},
     ),
-]
-Fault = Literal[
-    "cut",
-    "loss",
-    "intercept-resend",
-    "photon-number-splitting",
-    "entanglement-substitution",
-    "memory-tampering",
-    "blinding",
-    "efficiency-mismatch",
-    "time-shift",
-    "trojan-horse",
-    "replay",
-    "rogue-controller",
-    "tap",
-    "raman",
-    "kme-exhausted",
-    "kme-late",
-    "kme-lost-answer",
-    "kme-wrong-key",
-    "kme-expired",
-    "kme-unavailable",
 ]
 ALARMS = "alarms"
 SUSPECT_FIGURES = ("keys-set-aside", "keys-exposed")
@@ -106,8 +85,8 @@ class Step(Table, frozen=True, kw_only=True):
     """One step: when, and one of `inject`, `heal`, `crash`, `restart`, `ask` and `expect`."""
 
     at: Annotated[Duration, Meta(description="when, from the start of the run")]
-    inject: Annotated[Fault, Meta(description="a fault or an attack, as `qstrata inject`")] | None = None
-    heal: Annotated[Fault, Meta(description="a fault that ends")] | None = None
+    inject: Annotated[FaultKind, Meta(description="a fault or an attack, as `qstrata inject`")] | None = None
+    heal: Annotated[FaultKind, Meta(description="a fault that ends")] | None = None
     on: Annotated[str, Meta(description="where: a link, a channel, `kme/NODE`")] = ""
     amount: Annotated[float, said("how much of it", ge=0)] = 1.0
     crash: (
