@@ -42,8 +42,8 @@ LOADER_ONLY = (
     "A circuit has a `path`, or `between`, for which the routing policy of `policy` finds one within what "
     "others leave. It passes each of its nodes once; links for pairs join them, and each serves one circuit; "
     "every node has `memories` with a cell for each link of the circuits through it, and one more for each "
-    "circuit with `distil` that ends there. What a circuit wants can be expected of its links and memories. Names of "
-    "circuits are unlike each other.",
+    "circuit with `distil` that ends there. What a circuit wants can be expected of its links and memories. "
+    "Names of circuits are unlike each other.",
     "A link of `level: clicks` has engine `native`, 8192 initial key bits or more, and blocks of at most "
     "16777216 clicks.",
 )
