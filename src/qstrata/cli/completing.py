@@ -122,6 +122,10 @@ def _values(argument: "Argument", line: Line) -> list[str]:
         from qstrata.network.shipped import shipped_names
 
         found += shipped_names()
+    if name == "--policy":
+        from qstrata.network.routing_policies import policy_names
+
+        found += policy_names()
     if name in _FILES_OF and (name == "SOURCE" or line.command == ("doctor",)):
         found += _files(line.current, _FILES_OF[name])
     if name in _SAES:

@@ -1,7 +1,7 @@
 """The routing policies that come with qstrata: simple ones to compare with, and two that plan for rate."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -55,7 +55,11 @@ def offers(request: PairRequest, resources: Resources, *weights: Weight) -> list
     found: dict[PairPath, None] = {}
     for weight in weights:
         found |= dict.fromkeys(cheapest_paths(resources, request, weight, CANDIDATES))
-    return [Offer(path, expect(resources, path, request.pairs_per_s, request.cutoff_s)) for path in found]
+    return [Offer(path, _expected(request, resources, path)) for path in found]
+
+
+def _expected(request: PairRequest, resources: Resources, path: PairPath) -> Expectation:
+    return expect(resources, path, request.pairs_per_s, request.cutoff_s)
 
 
 def waiting(view: PairLinkView) -> float:
@@ -130,53 +134,79 @@ def _rate_above_fidelity(request: PairRequest, resources: Resources) -> PairPath
     )
 
 
+def _fewest_good(request: PairRequest, resources: Resources) -> PairPath | str:
+    """Choose the path of the fewest hops that gives the fidelity asked for, of the shortest few."""
+    for path in cheapest_paths(resources, request, _hops, CANDIDATES):
+        least = request.least_fidelity
+        if not least or _expected(request, resources, path).fidelity >= least:
+            return path
+    return _rate_above_fidelity(request, resources)
+
+
 def _joint_rate(requests: Sequence[PairRequest], network: PairNetwork) -> tuple[Planned, ...]:
-    """Begin with the plan in order, and search combinations of each circuit's best paths for a better one.
+    """Begin with the best of three plans in order, and search combinations of paths for a better one.
 
     The search grows with the power of the number of circuits; it ends after STEPS_MAX steps.
     """
-    first = in_order(requests, network, _rate_above_fidelity)
-    search = _Search(requests, network, first)
+    free = Resources(network)
+    alone = {row.circuit: cheapest_paths(free, row, _hops, 1) for row in requests}
+    nearest = sorted(requests, key=lambda row: len(alone[row.circuit][0].links) if alone[row.circuit] else 0)
+    first = (
+        in_order(requests, network, _rate_above_fidelity),
+        in_order(requests, network, _fewest_good),
+        in_order(nearest, network, _fewest_good),
+    )
+    search = _Search(requests, network)
+    for plan in first:
+        search.take({row.circuit: row.path for row in plan if isinstance(row, PairRoute)})
     search.go()
-    paths = search.best
+    return _completed(requests, network, search.best)
+
+
+def _completed(
+    requests: Sequence[PairRequest], network: PairNetwork, paths: Mapping[str, PairPath]
+) -> tuple[Planned, ...]:
+    """Return a plan of these paths, with what is left given to circuits that have none."""
     resources = Resources(network)
     for request in requests:
         if request.circuit in paths:
             resources.take(request, paths[request.circuit])
-    planned: list[Planned] = []
-    for request in requests:
-        if request.circuit not in paths:
-            chosen = _rate_above_fidelity(request, resources)
-            if isinstance(chosen, str):
-                planned.append(NoRoute(request.circuit, chosen))
-                continue
-            paths[request.circuit] = chosen
-            resources.take(request, chosen)
-        planned.append(PairRoute(request.circuit, paths[request.circuit]))
-    return tuple(planned)
+
+    def choose(request: PairRequest) -> Planned:
+        chosen = paths.get(request.circuit)
+        if chosen is not None:
+            return PairRoute(request.circuit, chosen)
+        found = _rate_above_fidelity(request, resources)
+        if isinstance(found, str):
+            return NoRoute(request.circuit, found)
+        resources.take(request, found)
+        return PairRoute(request.circuit, found)
+
+    return tuple(choose(request) for request in requests)
 
 
 class _Search:
     """Search for the plan that serves the most circuits, and of those for the highest sum of rates."""
 
-    def __init__(
-        self, requests: Sequence[PairRequest], network: PairNetwork, first: Sequence[Planned]
-    ) -> None:
+    def __init__(self, requests: Sequence[PairRequest], network: PairNetwork) -> None:
         self._resources = Resources(network)
         self._offers = [_good_enough(request, self._resources) for request in requests]
         self._requests = requests
         self._steps = 0
-        self.best = {row.circuit: row.path for row in first if isinstance(row, PairRoute)}
-        found = (
-            expect(self._resources, path, row.pairs_per_s, row.cutoff_s).rate_per_s
-            for row in requests
-            if (path := self.best.get(row.circuit)) is not None
-        )
-        self._score = (len(self.best), math.fsum(found))
+        self.best: dict[str, PairPath] = {}
+        self._score = (0, 0.0)
         # What the circuits from here on could give at most, each by itself.
         tops = [each[0].expected.rate_per_s if each else 0.0 for each in self._offers]
         able = [int(bool(each)) for each in self._offers]
         self._at_most = [(sum(able[at:]), math.fsum(tops[at:])) for at in range(len(tops) + 1)]
+
+    def take(self, paths: dict[str, PairPath]) -> None:
+        """Take a plan to do better than, if it is the best so far."""
+        served = [row for row in self._requests if row.circuit in paths]
+        rates = (_expected(row, self._resources, paths[row.circuit]).rate_per_s for row in served)
+        score = (len(served), math.fsum(rates))
+        if score > self._score:
+            self._score, self.best = score, paths
 
     def go(self) -> None:
         """Search until nothing is left to try, or for the most steps."""

@@ -112,6 +112,13 @@ def test_network_files_folders_and_shipped_names_are_completed(capsys, tmp_path,
     assert completed(capsys, "up", "no/such/folder") == []
 
 
+def test_routing_policies_are_completed(capsys):
+    assert completed(capsys, "routes", "randstad", "--policy", "highest") == [
+        "highest-rate",
+        "highest-fidelity",
+    ]
+
+
 def test_a_line_that_makes_no_sense_completes_to_nothing(capsys):
     for words in (["nonsense", ""], ["up", "--nonsense=x"], ["up", "madrid", "more", ""], ["\udcff"]):
         assert completed(capsys, *words) == []

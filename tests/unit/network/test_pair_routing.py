@@ -1,10 +1,13 @@
 """Circuits that say only their ends: from the file to paths, and what a file keeps of them."""
 
+from importlib.metadata import EntryPoint
+
 import msgspec
 import pytest
 
 from qstrata.core.errors import InputError
 from qstrata.fabric.messages.policy import CircuitState, ForwardingState, LinkState
+from qstrata.network import plugins, routing_policies
 from qstrata.network.difference import difference
 from qstrata.network.document import DescriptionError
 from qstrata.network.in_force import file_text
@@ -150,6 +153,35 @@ def test_a_policy_that_breaks_its_promise_is_not_followed():
     lying = RoutingPolicy("lying", "says nothing", lambda requests, network: [])
     with pytest.raises(InputError, match="the routing policy lying breaks a promise"):
         plan_circuits(load_text(TEXT, "square.yaml", unrouted=True), lying)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Install another package, which brings a policy."""
+    brought = RoutingPolicy("northern", "by b", find_policy("highest-fidelity").plan)
+    point = EntryPoint("northern", f"{__name__}:brought", routing_policies.GROUP)
+    monkeypatch.setattr(EntryPoint, "load", lambda self: brought)
+
+    def points(**wanted):
+        is_wanted = wanted["group"] == point.group and wanted.get("name", point.name) == point.name
+        return [point] if is_wanted else []
+
+    monkeypatch.setattr("importlib.metadata.entry_points", points)
+    forget()
+    yield
+    forget()
+
+
+def forget():
+    plugins.plugin_names.cache_clear()
+    plugins.find_plugin.cache_clear()
+
+
+def test_policies_of_other_packages_are_found_by_their_entry_points(elsewhere):
+    assert policy_names()[-1] == "northern"
+    assert paths(TEXT.replace("shortest", "northern"))["one"] == ("a", "b", "c")
+    with pytest.raises(DescriptionError, match="did you mean `northern`"):
+        load_text(TEXT.replace("shortest", "northen"), "square.yaml")
 
 
 def test_a_policy_that_is_not_there_is_refused_with_those_that_are():

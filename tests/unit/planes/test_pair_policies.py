@@ -2,6 +2,7 @@
 
 from itertools import pairwise, permutations
 
+import msgspec
 import pytest
 import rustworkx
 
@@ -17,6 +18,7 @@ from qstrata.planes.pair_routes import (
     PairRoute,
     Resources,
 )
+from qstrata.testing.routing_suite import cases
 
 POLICIES = {policy.name: policy for policy in BUILT_IN}
 
@@ -134,6 +136,17 @@ def test_joint_planning_serves_whom_the_order_of_the_file_would_refuse():
     together = POLICIES["joint-rate"].plan(requests, net)
     assert [type(row) for row in in_order] == [PairRoute, NoRoute]
     assert [row.path.sites for row in together] == [("x", "b", "y"), ("z", "a")]
+
+
+@pytest.mark.parametrize("name", ["rate-above-fidelity", "fewest-hops"])
+def test_joint_planning_serves_no_fewer_than_the_order_of_the_file(name):
+    for case in cases():
+        requests = [msgspec.structs.replace(row, least_fidelity=0.0) for row in case.requests]
+        served = [
+            sum(isinstance(row, PairRoute) for row in POLICIES[policy].plan(requests, case.network))
+            for policy in ("joint-rate", name)
+        ]
+        assert served[0] >= served[1], case.title
 
 
 def best_by_trying_all(requests, net):
