@@ -125,19 +125,26 @@ def _longer_ms(circuit: Circuit, of: Callable[[Circuit], Expectation]) -> str:
 
 def _for_fidelity(circuit: Circuit) -> Iterator[tuple[str, Circuit]]:
     """Yield what may raise the fidelity, and the circuit with it: cut-offs, then distillation, then both."""
-    before = circuit.distil.rounds if circuit.distil is not None else 0
-    protocol = circuit.distil.protocol if circuit.distil is not None else "dejmps"
-    for rounds in range(before, MAX_ROUNDS + 1):
-        distil = Distil(protocol=protocol, rounds=rounds) if rounds else None
-        said = f"distil: {{protocol: {protocol}, rounds: {rounds}}}" if rounds > before else ""
-        if said:
-            yield said, msgspec.structs.replace(circuit, distil=distil)
-        cutoff_ms = circuit.cutoff_ms or 16_000.0 * (rounds + 1) / circuit.pairs_per_s
-        for _ in range(CUTOFFS_TRIED):
-            cutoff_ms = float(f"{cutoff_ms * 2.0 / 3.0:.2g}")
-            cut = f"cutoff-ms: {cutoff_ms:g}"
-            changed = msgspec.structs.replace(circuit, distil=distil, cutoff_ms=cutoff_ms)
-            yield f"{said}, {cut}" if said else cut, changed
+    yield from _cut("", circuit)
+    own = circuit.distil
+    for rounds in range(own.rounds if own is not None else 1, MAX_ROUNDS + 1):
+        for protocol in dict.fromkeys((own.protocol if own is not None else "dejmps", "dejmps")):
+            distil = Distil(protocol=protocol, rounds=rounds)
+            if distil == own:
+                continue
+            said = f"distil: {{protocol: {protocol}, rounds: {rounds}}}"
+            changed = msgspec.structs.replace(circuit, distil=distil)
+            yield said, changed
+            yield from _cut(f"{said}, ", changed)
+
+
+def _cut(said: str, circuit: Circuit) -> Iterator[tuple[str, Circuit]]:
+    """Yield a circuit with shorter and shorter cut-offs."""
+    rounds = circuit.distil.rounds if circuit.distil is not None else 0
+    cutoff_ms = circuit.cutoff_ms or 16_000.0 * (rounds + 1) / circuit.pairs_per_s
+    for _ in range(CUTOFFS_TRIED):
+        cutoff_ms = float(f"{cutoff_ms * 2.0 / 3.0:.2g}")
+        yield f"{said}cutoff-ms: {cutoff_ms:g}", msgspec.structs.replace(circuit, cutoff_ms=cutoff_ms)
 
 
 def _for_time(circuit: Circuit) -> Iterator[tuple[str, Circuit]]:
