@@ -179,7 +179,7 @@ def _plot(model: RateModel, lengths: Sequence[float], rows: Sequence[tuple[float
         from matplotlib.figure import Figure as Canvas
     except ImportError:
         raise EnvironmentFaultError(
-            "plots need matplotlib, which is not installed: pip install 'qstrata[plot]'"
+            "plots need matplotlib, which is not installed: pip install matplotlib"
         ) from None
     units = tuple(dict.fromkeys(column.unit for column in model.columns if "/" in column.unit))
     canvas = Canvas(figsize=(8, 3.2 * len(units)), layout="constrained")

@@ -13,7 +13,7 @@ from qstrata.cli.arguments import Json, Seed
 from qstrata.cli.durations import spoken
 from qstrata.cli.endings import CheckFailedError, talk
 from qstrata.cli.tables import Table, show, show_json
-from qstrata.cli.virtual_run import progress
+from qstrata.cli.virtual_run import findings_tables, progress
 from qstrata.core.errors import EnvironmentFaultError, InputError
 from qstrata.network.scenarios.play import Outcome, Played, Series, play
 from qstrata.network.scenarios.script import load_scenario, time_ps
@@ -87,7 +87,8 @@ def _show(played: Played, wall_s: float) -> None:
         for each in played.outcomes
     )
     title = f"scenario {played.scenario}: {played.about}"
-    show([Table(title, ("at s>", "", "step", "found"), rows)])
+    steps = Table(title, ("at s>", "", "step", "found"), rows)
+    show([steps, *findings_tables(played.report.findings)])
     talk(f"{spoken(played.report.virtual_s)} of network time in {spoken(wall_s)}, seed {played.seed}")
 
 
@@ -129,7 +130,7 @@ def draw(played: Played, file: Path) -> None:
         from matplotlib.figure import Figure as Canvas
     except ImportError:
         raise EnvironmentFaultError(
-            "plots need matplotlib, which is not installed: pip install 'qstrata[plot]'"
+            "plots need matplotlib, which is not installed: pip install matplotlib"
         ) from None
     panels: dict[str, list[Series]] = {}
     for series in played.series:

@@ -110,7 +110,9 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
     for name, value in facts:
         out(f"{name:<{width}}{value}")
     out()
-    show(_tables_of(report.findings))
+    found = report.findings
+    links = [links_table(found.links), *pair_tables(found.pair_links, found.circuits)]
+    show([*links, *findings_tables(found)])
     out()
     rows = tuple(
         (row.arrow, row.sender_end, row.receiver_end, row.type, str(row.messages))
@@ -120,8 +122,8 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
     show([Table("traffic", ("arrow", "from", "to", "type", "messages>"), rows)])
 
 
-def _tables_of(findings: Findings) -> list[Table]:
-    """Tabulate how links stand at the end, and what was found out on the way."""
+def findings_tables(findings: Findings) -> list[Table]:
+    """Tabulate the alarms of a run with their instants, and the keys under suspicion."""
     rows = tuple(
         (
             f"{alarm.raised_s:.1f}",
@@ -135,12 +137,8 @@ def _tables_of(findings: Findings) -> list[Table]:
     title = "alarms, in seconds of virtual time"
     if findings.alarms_raised > len(rows):
         title += f", the last {len(rows)} of {findings.alarms_raised}"
-    return [
-        links_table(findings.links),
-        *pair_tables(findings.pair_links, findings.circuits),
-        Table(title, ("raised>", "cleared>", "subject", "channel", "finding"), rows),
-        *exposures_tables(findings.exposures),
-    ]
+    alarms = Table(title, ("raised>", "cleared>", "subject", "channel", "finding"), rows)
+    return [alarms, *exposures_tables(findings.exposures)]
 
 
 def _make_new(events: Path) -> None:

@@ -37,6 +37,7 @@ def test_a_scenario_that_holds_ends_well_with_its_steps(good, capsys):
     printed = capsys.readouterr().out
     assert "inject cut on r1-r2" in printed
     assert "expect alarms of r1-r2" in printed
+    assert "has lost the signal of fibre/r1-r2" in printed.partition("alarms, in seconds of virtual time")[2]
     assert "FAILED" not in printed
 
 
