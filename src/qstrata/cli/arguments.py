@@ -89,7 +89,7 @@ Target = Annotated[
     str,
     Parameter(
         help="A link or fibre (`a-b`, `fibre/a-b`); to cut also `a-b/distillation`, `a-b/relay`, "
-        "`management/SITE`."
+        "`management/SITE`; to replay one of these channels; a node to tamper with its memories."
     ),
 ]
 Network = Annotated[str | None, Parameter(name="--network", help="Name of the network, as for `inspect`.")]

@@ -61,14 +61,14 @@ def add_to(app: App, inject: Inject) -> None:
         app.command(_command(kind, amount, inject), name=kind, help=text)
 
     def rogue(
-        site: Annotated[str, Parameter(help="Node at which the intruder comes in.")],
+        target: Annotated[str, Parameter(name="TARGET", help="Node at which the intruder comes in.")],
         /,
         *,
         network: Network = None,
         state_dir: StateDir = None,
         json: Json = False,
     ) -> None:
-        inject(ROGUE, site, 1.0, network, state_dir, json)
+        inject(ROGUE, target, 1.0, network, state_dir, json)
 
     text = "Let an intruder at a node speak as controllers, managers and operators would, every second."
     app.command(rogue, name=ROGUE, help=text)

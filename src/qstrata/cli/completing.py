@@ -164,11 +164,18 @@ def _targets(view: "NetworkView | None", line: Line) -> list[str]:
         sessions = [f"session/{session.unit.session}" for session in view.sessions]
         return [*(f"kme/{node.name}" for node in view.nodes), *sessions]
     for_keys, for_pairs = [link.name for link in view.links], [link.name for link in view.pair_links]
-    if kind != "cut":
-        return [*for_keys, *(for_pairs if kind == "loss" else ())]
     channels = [f"{link}/{part}" for link in for_keys for part in ("distillation", "relay")]
     channels += [f"{link}/pairs" for link in for_pairs]
-    return [*for_keys, *for_pairs, *channels, *(f"management/{node.name}" for node in view.nodes)]
+    nodes = [node.name for node in view.nodes]
+    hurt = {
+        "cut": [*for_keys, *for_pairs, *channels, *(f"management/{node}" for node in nodes)],
+        "loss": [*for_keys, *for_pairs],
+        "replay": channels,
+        "rogue-controller": nodes,
+        "entanglement-substitution": for_pairs,
+        "memory-tampering": [memory.node for memory in view.memories],
+    }
+    return hurt.get(kind, for_keys)
 
 
 def _files(prefix: str, suffixes: tuple[str, ...] = ("",)) -> list[str]:

@@ -220,5 +220,5 @@ _KINDS = [
         )
     )
 ]
-"""The 18 kinds of clicks of either detector as `counts` orders them; RECEIVER_BIT stands for an error here."""
+"""The 18 kinds of clicks of either detector as `counts` orders them; RECEIVER_BIT stands for an error."""
 _DARK_KINDS = _kinds((0, SENDER_X | RECEIVER_X, SENDER_X, RECEIVER_X))

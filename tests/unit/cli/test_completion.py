@@ -86,6 +86,10 @@ def test_what_can_be_hurt_is_completed(capsys, up):
     assert completed(capsys, "inject", "cut", "") == every
     assert completed(capsys, "inject", "kme-late", "") == ["kme/a", "session/5e55"]
     assert completed(capsys, "inject", "loss", "--network", "lab", "a") == ["a-b"]
+    assert completed(capsys, "inject", "replay", "") == ["a-b/distillation", "a-b/relay"]
+    assert completed(capsys, "inject", "rogue-controller", "") == ["a"]
+    assert completed(capsys, "inject", "trojan-horse", "") == ["a-b"]
+    assert completed(capsys, "inject", "memory-tampering", "") == []
 
 
 def test_what_can_be_healed_is_completed(capsys, up):
