@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from truth import attacks, chains, detectors, distilling, exact, key_links, pairs, uses
+from truth import attacks, chains, coherent_states, detectors, distilling, exact, key_links, pairs, uses
 from truth.row import Row
 
 Study = Callable[[float], list[Row]]
@@ -15,6 +15,7 @@ TOPICS: dict[str, tuple[Study, ...]] = {
         key_links.error_rate_of_any_length,
         key_links.limit_of_long_blocks,
     ),
+    "Coherent states": (coherent_states.channels, coherent_states.secret_fraction),
     "Bounds and thresholds": (distilling.thresholds, detectors.key_never_beats_the_channel),
     "Detectors": (
         detectors.figures_take_effect,
