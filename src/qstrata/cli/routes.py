@@ -36,6 +36,7 @@ def routes(
 ) -> None:
     """Compare routing policies: paths, rates, fidelities and refusals of the circuits of a network file."""
     from qstrata.cli.tables import show_json
+    from qstrata.core.time import to_seconds
     from qstrata.network.loader import load
     from qstrata.network.route_report import RoutesReport
     from qstrata.network.routing_policies import policy_names
@@ -53,7 +54,7 @@ def routes(
                 without=without,
                 policies=reports,
                 seed=chosen if run else None,
-                run_s=run / 1e12 if run else None,
+                run_s=to_seconds(run) if run else None,
             )
         )
     else:
@@ -72,13 +73,10 @@ def _check(description: "Description", source: str, without: tuple[str, ...]) ->
 def _report(
     description: "Description", name: str, without: tuple[str, ...], run_ps: int, seed: int
 ) -> "PolicyReport":
+    from qstrata.cli.virtual_run import progress
     from qstrata.network.route_report import policy_report
 
-    if not run_ps:
-        return policy_report(description, name, without)
-    from qstrata.cli.virtual_run import progress
-
-    with progress(name, run_ps) as told:
+    with progress(name, max(1, run_ps)) as told:
         return policy_report(description, name, without, run_ps=run_ps, seed=seed, told=told)
 
 
@@ -127,7 +125,7 @@ def _served(row: "RouteRow") -> tuple[str, ...]:
     found = row.measured
     if found is None:
         return cells
-    error = "" if found.fidelity_error is None else f" ± {found.fidelity_error:.3f}"
+    error = "" if found.fidelity_error is None else f" +- {found.fidelity_error:.3f}"
     return (*cells, f"{found.pairs_per_s:.4g}", _figure(found.fidelity) + error)
 
 

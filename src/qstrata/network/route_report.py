@@ -25,6 +25,9 @@ SETTLES_PS = 5 * PS_PER_S
 SLICE_PS = 60 * PS_PER_S
 """Telemetry estimates fidelity from the tests of the last minute: the run is looked at so often."""
 
+STEP_PS = PS_PER_S
+"""Whoever waits for a run is told so often how far it has come."""
+
 Told = Callable[[int], None]
 """Told how far a run has come, in picoseconds."""
 
@@ -169,15 +172,16 @@ def _run(description: Description, run_ps: int, seed: int, told: Told | None) ->
     tested = tuple(msgspec.structs.replace(circuit, test_share=1.0) for circuit in description.circuits)
     with closing(Simulation(msgspec.structs.replace(description, circuits=tested), seed)) as made:
         made.run_until(SETTLES_PS)
-        first = _look(made)
-        looks = []
-        while made.queue.now < SETTLES_PS + run_ps:
-            made.run_until(min(made.queue.now + SLICE_PS, SETTLES_PS + run_ps))
+        looks, due_ps = [_look(made)], SETTLES_PS
+        while due_ps < SETTLES_PS + run_ps:
+            due_ps = min(due_ps + SLICE_PS, SETTLES_PS + run_ps)
+            while made.queue.now < due_ps:
+                made.run_until(min(made.queue.now + STEP_PS, due_ps))
+                if told is not None:
+                    told(made.queue.now - SETTLES_PS)
             looks.append(_look(made))
-            if told is not None:
-                told(made.queue.now)
     return {
-        circuit.name: _measured([look[circuit.name] for look in (first, *looks) if circuit.name in look])
+        circuit.name: _measured([look[circuit.name] for look in looks if circuit.name in look])
         for circuit in tested
     }
 

@@ -42,7 +42,7 @@ def test_runs_stand_beside_expectations(capsys):
     words = ["randstad", "--policy", "joint-rate", "--run", "10s", "--seed", "4"]
     text = printed(capsys, *words)
     assert "run pairs/s" in text
-    assert "±" in text
+    assert " +- " in text
     report = json.loads(printed(capsys, *words, "--json"))
     (policy,) = report["policies"]
     assert (report["run_s"], report["seed"]) == (10.0, 4)
