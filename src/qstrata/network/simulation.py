@@ -151,16 +151,21 @@ class Simulation:
     def _look(self) -> tuple[str, ...]:
         """Go on for a moment, and return what control has not made of the description."""
         self.run_until(self.queue.now + LOOK_PS)
-        answers: dict[End, Inspected] = {}
-        for end in (End.FORWARDING_MGT, End.SERVICE_MGT):
-            heard = partial(self._heard, answers, end)
-            self.assembly.operate(partial(self.assembly.operator.manager, end, Inspect, heard))
-        self.run_until(self.queue.now + LOOK_PS)
+        answers = self.hear(End.FORWARDING_MGT, End.SERVICE_MGT)
         forwarding, service = (answers.get(end) for end in (End.FORWARDING_MGT, End.SERVICE_MGT))
         return unsettled(
             self.description,
             Heard(forwarding=state_of(forwarding, ForwardingState), service=state_of(service, ServiceState)),
         )
+
+    def hear(self, *ends: End) -> dict[End, Inspected]:
+        """Ask the managers of these ends, and go on until they have answered; who does not is left out."""
+        answers: dict[End, Inspected] = {}
+        for end in ends:
+            heard = partial(self._heard, answers, end)
+            self.assembly.operate(partial(self.assembly.operator.manager, end, Inspect, heard))
+        self.run_until(self.queue.now + LOOK_PS)
+        return answers
 
     @staticmethod
     def _heard(answers: dict[End, Inspected], end: End, answer: Inspected | None) -> None:

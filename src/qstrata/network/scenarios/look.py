@@ -1,13 +1,11 @@
 """What a scenario can see of its network: what managers, telemetry and applications say."""
 
 from collections.abc import Iterable
-from functools import partial
 
 import msgspec
 
 from qstrata.core.address import End
-from qstrata.core.time import PS_PER_MS
-from qstrata.fabric.messages.operator import Inspect, Inspected
+from qstrata.fabric.messages.operator import Inspected
 from qstrata.fabric.messages.policy import Exposure, ForwardingState, ServiceState, UnitState
 from qstrata.fabric.messages.reports import (
     Alarm,
@@ -20,7 +18,6 @@ from qstrata.network.demand import Demand
 from qstrata.network.operator_desk import state_of
 from qstrata.network.simulation import Simulation
 
-LOOK_PS = 250 * PS_PER_MS
 _ASKED = (End.CONNECTIVITY_MGT, End.FORWARDING_MGT, End.SERVICE_MGT)
 LINK_MEASURED = ("qber", "detections-per-s")
 MEASURED = (*LINK_MEASURED, "fidelity", "chsh")
@@ -158,14 +155,4 @@ class Look(msgspec.Struct, frozen=True):
 
 def look(simulation: Simulation) -> Look:
     """Ask the managers of all strata, and go on until they have answered."""
-    answers: dict[End, Inspected] = {}
-    for end in _ASKED:
-        heard = partial(_heard, answers, end)
-        simulation.assembly.operate(partial(simulation.assembly.operator.manager, end, Inspect, heard))
-    simulation.run_until(simulation.queue.now + LOOK_PS)
-    return Look(answers, simulation.demands)
-
-
-def _heard(answers: dict[End, Inspected], end: End, answer: Inspected | None) -> None:
-    if answer is not None:
-        answers[end] = answer
+    return Look(simulation.hear(*_ASKED), simulation.demands)
