@@ -1,4 +1,4 @@
-"""Attacks on the devices of a link in a running network: what the alarm names, and that the link is not used."""
+"""Attacks on the devices of a link in a running network: what the alarm names, and what becomes of the link."""
 
 import pytest
 
