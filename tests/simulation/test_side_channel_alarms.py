@@ -1,4 +1,4 @@
-"""Attacks on the devices of a link in a running network: what the alarm names, and what becomes of the link."""
+"""Attacks on the devices of a link in a running network: what the alarm names, and what follows."""
 
 import pytest
 
