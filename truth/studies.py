@@ -40,7 +40,7 @@ TOPICS: dict[str, tuple[Study, ...]] = {
     "Heralding and waiting": (pairs.heralding, pairs.waiting),
     "Memories": (pairs.memories, exact.waits),
     "Swapping and chains": (exact.swaps, pairs.swapped_after_waiting, chains.chains),
-    "Distillation": (pairs.distillation, exact.distillations),
+    "Distillation": (pairs.distillation, pairs.turned_at_random, exact.distillations),
     "Gates and states": (exact.gates, exact.order_of_bell_states),
     "Uses of pairs": (uses.bbm92, uses.chsh, uses.teleportation, uses.through_stations),
 }
