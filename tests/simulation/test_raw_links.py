@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from itertools import pairwise
 
 import msgspec
@@ -12,6 +13,8 @@ from qstrata.physics.decoy_bb84 import binary_entropy
 from qstrata.physics.finite_key import secret_length_bits
 from qstrata.physics.postprocessing.authentication import KEY_BITS
 from qstrata.physics.postprocessing.verification import HASH_BITS
+from qstrata.strata.forwarding.resource import relay
+from qstrata.strata.forwarding.resource.station import RelayFigures
 from tests.simulation.looking import Forwarding, heal, inject
 from tests.simulation.raw_links import LINKS, RawLinks
 
@@ -146,6 +149,23 @@ def test_a_block_that_proves_no_key_is_given_up_at_both_ends_with_its_reason():
     assert all(sample.length_bits == 0 for sample in links.samples.values())
     pool = Forwarding(links.sim).pool(LINKS[0], "north")
     assert pool.generated == 0
+
+
+def test_a_block_longer_than_its_pool_is_an_alarm_that_names_the_cure_and_its_bits_are_booked(monkeypatch):
+    monkeypatch.setattr(relay, "RelayFigures", partial(RelayFigures, pool_max_bits=12_000))
+    links = RawLinks()
+    links.run(3.5)
+    seen = Forwarding(links.sim)
+    alarms = {alarm.subject: alarm.finding for alarm in seen.alarms if alarm.channel == "pool"}
+    assert set(alarms) == set(LINKS)
+    for link, finding in alarms.items():
+        assert f"of link {link} has" in finding
+        assert finding.endswith("its pool takes 12000: give a shorter block-s")
+        pool = seen.pool(link, link.split("-")[0])
+        assert pool.destroyed > 12_000
+        left = pool.available + pool.unconfirmed + pool.in_flight + pool.relayed + pool.destroyed
+        assert pool.generated + pool.provisioned == left + pool.authentication
+    assert links.violations() == ()
 
 
 def test_lost_and_repeated_messages_cost_blocks_but_no_end_holds_another_key():
