@@ -113,3 +113,15 @@ def test_a_circuit_that_gives_less_than_is_wanted_for_long_is_degraded_until_it_
     made.assembly.heal("loss", "c-b", lambda answer: None)
     made.run_until(130 * PS_PER_S)
     assert state(made) == ("open", "")
+
+
+def test_the_pair_that_is_kept_aside_is_counted_among_the_cells_that_hold_halves():
+    text = CHAIN.replace("200, test", "1, distil: {}, test").replace("MORE", "")
+    made = Simulation(load_text(text, "chain.yaml"), 1)
+    held = set()
+    for second in range(3, 20):
+        made.run_until(second * PS_PER_S)
+        first, *_ = look(made).answers[End.FORWARDING_MGT].report.pair_links
+        held.add(first.held.count("a"))
+    # A pair is put aside in one round, and used up with the next a second later.
+    assert held == {0, 1}

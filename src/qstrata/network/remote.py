@@ -124,7 +124,7 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
 class PairLinkView(msgspec.Struct, frozen=True, kw_only=True):
     """A link for entangled pairs: control's state, attempts and heralds of the last seconds.
 
-    `held` are the nodes whose memory cell for it holds half of a pair now, `expired` the pairs given up.
+    `held` are the nodes of memory cells that hold half of a pair of it now, `expired` the pairs given up.
     """
 
     name: str

@@ -152,7 +152,7 @@ class LinkReport(msgspec.Struct, frozen=True, gc=False):
 class PairLinkReport(msgspec.Struct, frozen=True, gc=False):
     """One link for entangled pairs: attempts and heralds of the last seconds, heralds since the start.
 
-    `held` are the sites whose memory cell for it holds half of a pair; `expired` pairs were given up unused.
+    `held` are the sites of memory cells that hold half of a pair of it; `expired` pairs were given up unused.
     """
 
     link: str

@@ -160,14 +160,14 @@ class RelaySample(Message, frozen=True, gc=False):
 class SideSample(msgspec.Struct, frozen=True, gc=False):
     """One side of a station, since it started: attempts and heralds of its link, pairs given up unused.
 
-    `held` says whether its memory cell holds half of a pair now.
+    `held` says how many memory cells hold half of a pair of it now; where an end distils, it may be two.
     """
 
     link: str
     attempts: int
     heralds: int
     expired: int
-    held: bool
+    held: int
 
 
 class SettingCount(msgspec.Struct, frozen=True, gc=False):

@@ -203,7 +203,7 @@ class CircuitStation(RepeaterElement):
             circuit=self.circuit,
             since_ps=self._since_ps,
             at_ps=now,
-            sides=tuple(_side(side) for side in self._links.values()),
+            sides=tuple(self._side(side) for side in self._links.values()),
             delivered=self._delivered_count,
             tests=self._tests.counts() if self._is_end and self.is_head else (),
             kept=self._kept_count,
@@ -213,6 +213,6 @@ class CircuitStation(RepeaterElement):
         )
         return [Send(self._port.bind(self._telemetry), sample)]
 
-
-def _side(side: Entangler) -> SideSample:
-    return SideSample(side.side.link, side.attempts, side.heralds, side.expired, side.held is not None)
+    def _side(self, side: Entangler) -> SideSample:
+        held = (side.held is not None) + self.holds_aside
+        return SideSample(side.side.link, side.attempts, side.heralds, side.expired, held)

@@ -137,6 +137,11 @@ class RepeaterElement(Element):
         """Tell whether this is the end that pairs are named after."""
         return False not in self._sides
 
+    @property
+    def holds_aside(self) -> bool:
+        """Tell whether half of a pair is kept aside to be bettered."""
+        return self._distiller is not None and self._distiller.holds
+
     def deliver(self, pair: EndPair, now: int) -> Effects:
         """Use a pair of both ends."""
         return self.finish(now)

@@ -161,7 +161,7 @@ class PairBook:
             held=tuple(
                 site
                 for _, site in sorted(self._samples)
-                if any(side.link == name and side.held for side in self._sides(site, name))
+                for _ in range(sum(side.held for side in self._sides(site, name)))
             ),
         )
 
