@@ -294,7 +294,7 @@ def _following(block: _Open, end: RawEnd, message: Any) -> tuple[Callable[[], St
             case Detected():
                 return partial(end.hear_detected, message), processing.sifting_ps(block.clicks)
             case ParitiesAsked():
-                asked = sum(map(len, message.questions)) // QUESTION_BYTES
+                asked = min(key_bits, sum(map(len, message.questions)) // QUESTION_BYTES)
                 return partial(end.answer, message), processing.round_ps(key_bits, asked)
             case Corrected():
                 return partial(end.compare, message), processing.comparing_ps(key_bits)
@@ -305,7 +305,7 @@ def _following(block: _Open, end: RawEnd, message: Any) -> tuple[Callable[[], St
             case Sifting():
                 return partial(end.hear_sifting, message), processing.sifting_ps(block.clicks)
             case ParitiesTold():
-                told = 8 * sum(map(len, message.parities))
+                told = min(key_bits, 8 * sum(map(len, message.parities)))
                 return partial(end.hear_parities, message), processing.round_ps(key_bits, told)
             case Amplify():
                 return partial(end.hear_amplify, message), processing.STEP_PS
