@@ -1,6 +1,7 @@
 """One network file that runs on any engine, and protocol scripts that stand in for simulators."""
 
 from qstrata.network.loader import load
+from qstrata.network.recording import recorded_lines
 
 NETWORK = """
 name: three
@@ -42,6 +43,17 @@ demands:
 """
 """Links whose blocks are short and rich enough for a simulator that takes microseconds a pulse."""
 
+FIGURES = NETWORK[NETWORK.index("    parameters:\n") : NETWORK.index("links:\n")]
+OTHERS = {
+    "bbm92": "    protocol: bbm92\n",
+    "cv-qkd": "    protocol: cv-qkd\n",
+    "one decoy": FIGURES.replace("signal-probability: 0.5", "signal-probability: 0.7")
+    .replace("weak-probability: 0.4", "weak-probability: 0.3")
+    .replace("vacuum-probability: 0.1", "vacuum-probability: 0")
+    .replace("pulse-rate-hz: 40000", "pulse-rate-hz: 1000000"),
+}
+"""What the links have in place of the figures of decoy-state BB84, by technology."""
+
 STUB = """
 import json, random, sys
 bits, length_km, parameters = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
@@ -58,6 +70,19 @@ def stub(folder, body="", name="protocol.py"):
     path = folder / name
     path.write_text(f"{STUB}{body}\nprint(json.dumps(answer))\n")
     return path
+
+
+def of_technology(folder, name):
+    """Load the network with links of a technology: nothing else in its file differs."""
+    if name in OTHERS:
+        return network(folder, "native", figures=(FIGURES, OTHERS[name]))
+    if name == "trace":
+        for link in (native := network(folder, "native")).links:
+            head, *blocks = recorded_lines(native, link.name, 2, seed=3)
+            lines = [head.replace('"stop"', '"repeat"'), *blocks]
+            (folder / "recorded.jsonl").write_text("\n".join(lines))
+        return network(folder, "trace:recorded.jsonl")
+    return network(folder, f"script:{stub(folder)}" if name == "script" else name)
 
 
 def network(folder, engine, **changes):

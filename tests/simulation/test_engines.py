@@ -9,7 +9,7 @@ from qstrata.network.engines import sequence_python
 from qstrata.network.simulation import Simulation
 from qstrata.testing.checker import check
 from qstrata.testing.history import calls_of
-from tests.simulation.engine_networks import network, stub
+from tests.simulation.engine_networks import OTHERS, network, of_technology, stub
 from tests.simulation.looking import Forwarding, run
 
 NEEDS_SEQUENCE = pytest.mark.skipif(
@@ -29,13 +29,13 @@ def engine_of(name, folder):
     return f"script:{stub(folder)}" if name == "script" else name
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["native", "script", pytest.param("sequence", marks=[NEEDS_SEQUENCE, pytest.mark.slow])],
-)
+ON_SEQUENCE = pytest.param("sequence", marks=[NEEDS_SEQUENCE, pytest.mark.slow])
+
+
+@pytest.mark.parametrize("name", ["native", *OTHERS, "trace", "script", ON_SEQUENCE])
 def test_keys_flow_end_to_end_on_every_engine(tmp_path, name):
     lines = []
-    with running(network(tmp_path, engine_of(name, tmp_path)), 20, log=lines) as simulation:
+    with running(of_technology(tmp_path, name), 20, log=lines) as simulation:
         report = simulation.report()
         alarms = Forwarding(simulation).alarms
         simulation.recorder.close()
@@ -52,6 +52,27 @@ def test_a_virtual_run_of_a_script_gives_the_same_event_log_again(tmp_path):
         with running(description, 25, seed) as simulation:
             logs.append(simulation.report().event_log_sha256)
     assert logs[0] == logs[1] != logs[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "told"),
+    [
+        ("trace", "loss", "a link of engine trace does not follow loss: inject cut"),
+        ("trace", "tap", "a link of engine trace does not follow tap: inject cut"),
+        pytest.param(
+            "sequence",
+            "tap",
+            "a link of engine sequence does not follow tap: inject cut, loss",
+            marks=[NEEDS_SEQUENCE],
+        ),
+    ],
+)
+def test_a_fault_that_an_engine_does_not_follow_is_refused(tmp_path, name, kind, told):
+    answers = []
+    with running(of_technology(tmp_path, name), 0.5) as simulation:
+        simulation.assembly.inject(kind, "a-b", 0.5, answers.append)
+        run(simulation, 0.1)
+    assert [answer.error for answer in answers] == [told]
 
 
 FAULTS = {
@@ -82,17 +103,19 @@ def test_an_engine_that_fails_is_an_alarm_that_degrades_its_link_alone(tmp_path,
         assert seen.pool("b-c", "b").generated == 2 * 8192
 
 
-def test_a_virtual_hour_with_a_script_that_hangs_waits_for_it_a_few_times(tmp_path):
+def test_a_virtual_half_hour_with_a_script_that_hangs_waits_for_it_a_few_times(tmp_path):
     tries = tmp_path / "tries"
     bad = stub(tmp_path, f"open({str(tries)!r}, 'a').write('.')\nimport time; time.sleep(600)", "bad.py")
     description = network(tmp_path, "native")
     broken = msgspec.structs.replace(description.links[0], engine=f"script:{bad}", engine_limit_s=0.5)
-    with running(msgspec.structs.replace(description, links=(broken, *description.links[1:])), 3600) as sim:
+    description = msgspec.structs.replace(description, links=(broken, *description.links[1:]))
+    with contextlib.closing(Simulation(description, 1)) as sim:
+        run(sim, 1800)
         (alarm,) = Forwarding(sim).alarms
-        assert "tried again in 3600 s" in alarm.finding
+        assert "tried again in 2560 s" in alarm.finding
         assert Forwarding(sim).pool("b-c", "b").generated > 0
-    # A block of 10 s and a rest of 40, 160, 640, 2560 s: an hour of 360 blocks is tried for five times.
-    assert len(tries.read_text()) == 5
+    # A block of 10 s and a rest of 40, 160, 640, 2560 s: half an hour of 180 blocks is tried for four times.
+    assert len(tries.read_text()) == 4
 
 
 def test_a_link_comes_back_with_the_first_good_block(tmp_path):
