@@ -195,6 +195,21 @@ def note_flip(cuts: Bytes, size: int, length: int, place: int) -> int:
 
 
 @kernel
+def middles(cuts: Bytes, queue: Numbers, waiting: int, questions: Numbers) -> int:
+    """Write the middle of every segment that waits and still is odd into `questions`; return how many."""
+    asked = 0
+    for i in range(waiting):
+        which = queue[i] >> (2 * _PLACE_BITS)
+        start, end = (queue[i] >> _PLACE_BITS) & _PLACE, queue[i] & _PLACE
+        cuts[which, start] &= _NOT_QUEUED
+        if cuts[which, start] & HOLDS:
+            queue[asked] = queue[i]
+            questions[asked] = which * cuts.shape[1] + ((start + end) >> 1)
+            asked += 1
+    return asked
+
+
+@kernel
 def search(
     bits: Bytes,
     shuffled: Bytes,
@@ -215,8 +230,7 @@ def search(
     wait, in the order of their questions, or -1 where told parities contradict each other: honest ones
     turn no bit twice, others may turn bits for ever.
     """
-    width = cuts.shape[1]
-    length = width - 1
+    length = len(bits)
     kept = 0
     flips = 0
     i = 0
@@ -251,13 +265,4 @@ def search(
                     queue[waiting] = (other << (2 * _PLACE_BITS)) | found
                     waiting += 1
         i += 1
-    asked = 0
-    for i in range(kept):
-        which = queue[i] >> (2 * _PLACE_BITS)
-        start, end = (queue[i] >> _PLACE_BITS) & _PLACE, queue[i] & _PLACE
-        cuts[which, start] &= _NOT_QUEUED
-        if cuts[which, start] & HOLDS:
-            queue[asked] = queue[i]
-            questions[asked] = which * width + ((start + end) >> 1)
-            asked += 1
-    return asked
+    return middles(cuts, queue, kept, questions)
