@@ -247,7 +247,7 @@ def _link_row(link: LinkView) -> tuple[str, ...]:
         f"{link.length_km:g}",
         f"{link.loss_db:g}",
         f"{link.detections_per_s:.0f}",
-        f"{link.qber * 100:.2f}",
+        f"{link.qber * 100:.2f}" if link.qber else "",
         f"{link.key_rate_bps:.0f}",
         str(link.blocks),
         f"{link.age_s:.1f}",

@@ -111,4 +111,6 @@ def _made(pad: Segment, blocks: tuple[BlockTrace, ...]) -> tuple[Branch, ...]:
 
 
 def _source(block: BlockTrace) -> str:
-    return "provisioned" if block.provisioned else f"distilled at QBER {block.qber_ppm / 10_000:.2f} %"
+    if block.provisioned:
+        return "provisioned"
+    return f"distilled at QBER {block.qber_ppm / 10_000:.2f} %" if block.qber_ppm else "distilled"
