@@ -5,6 +5,7 @@ import math
 import pytest
 
 from qstrata.core.address import End
+from qstrata.core.errors import InputError
 from qstrata.core.time import PS_PER_S
 from qstrata.network.circuit_service import expectations
 from qstrata.network.loader import load, load_text
@@ -153,3 +154,17 @@ def test_ends_do_not_wait_for_word_on_pairs_whose_other_half_was_given_up():
     assert sum(link.expired for link in report.pair_links) > 100
     expected = expectations(load_text(text, "mixed.yaml"))["a-to-c"]
     assert circuit.delivered / 5 == pytest.approx(expected.rate_per_s, rel=0.25)
+
+
+def test_what_is_wanted_of_a_circuit_changes_without_disturbing_it():
+    made = ran(load_text(MIXED, "mixed.yaml"), 20)
+    before = seen(made).report.circuits[0].delivered
+    wants = MIXED.replace("cutoff-ms: 50", "cutoff-ms: 50, fidelity: 0.6, within-ms: 1000")
+    (step,) = made.apply(load_text(wants, "mixed.yaml")).plan.steps
+    assert (step.kind, step.disturbs) == ("circuit", "nothing")
+    made.run_until(made.queue.now + 5 * PS_PER_S)
+    state = seen(made)
+    assert state.report.circuits[0].delivered > before + 50
+    assert state.state.circuits[0].state == "open"
+    with pytest.raises(InputError, match="can be expected"):
+        load_text(wants.replace("0.6", "0.99"), "mixed.yaml")

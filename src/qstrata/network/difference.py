@@ -109,6 +109,10 @@ def _link(old: Link, new: Link) -> Iterable[tuple[Kind, tuple[Change, ...], str]
         yield "link", changes, LINK_RESTARTS if is_whole(new) else NOTHING
 
 
+_MADE_OF = tuple(key for key in Circuit.__struct_fields__ if key not in ("fidelity", "within_ms"))
+"""What the stations of a circuit are made of; what is wanted of it, control alone has to know."""
+
+
 def _circuits(before: Description, after: Description) -> Iterable[Step]:
     """Yield the steps of links for pairs, and of circuits: their devices are one part of the world."""
 
@@ -122,7 +126,8 @@ def _circuits(before: Description, after: Description) -> Iterable[Step]:
 
     def circuit(old: Circuit, new: Circuit) -> Iterable[tuple[Kind, tuple[Change, ...], str]]:
         if changes := _changes(old, new, *Circuit.__struct_fields__):
-            yield "circuit", changes, CIRCUITS_RESTART
+            only_wants = all(getattr(old, key) == getattr(new, key) for key in _MADE_OF)
+            yield "circuit", changes, NOTHING if only_wants else CIRCUITS_RESTART
 
     yield from _rows(
         "link", before.pair_links, after.pair_links, lambda row: row.name, restarts, restarts, link
