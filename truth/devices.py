@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from qstrata.core.address import Address
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.device import BlockClosed, CountsReport, Discard, Read, Records
 from qstrata.physics.counts import Counts, add, zero
@@ -69,13 +70,13 @@ def click(
         while not any(closed.block == number for closed in world.received(BOB, BlockClosed)):
             world.run_until(world.now + PS_PER_S // 10)
         summed = add(summed, _sifted(world, number))
-        world.sent.clear()
+        world.sent[:] = [kept for kept in world.sent if isinstance(kept[3], BlockClosed)]
     return summed
 
 
 def _sifted(world: World, number: int) -> Counts:
-    detected = _records(world.tell(BOB, Read(f"r{number}", number, 0)))
-    prepared = _records(world.tell(ALICE, Read(f"t{number}", number, 0, detected.positions)))
+    detected = _records(world, BOB, Read(f"r{number}", number, 0))
+    prepared = _records(world, ALICE, Read(f"t{number}", number, 0, detected.positions))
     clicks = detected.clicks
     bits = [unpack_bits(end.bits.reveal(), clicks) for end in (prepared, detected)]
     bases = [unpack_bits(end.bases, clicks) for end in (prepared, detected)]
@@ -99,6 +100,11 @@ def _by_intensity(kinds: NDArray[np.uint8]) -> tuple[int, int, int]:
     return signal, weak, vacuum
 
 
-def _records(answers: list[object]) -> Records:
-    (records,) = [answer for answer in answers if isinstance(answer, Records)]
-    return records
+def _records(world: World, owner: Address, asked: Read) -> Records:
+    """Read raw records, which takes the device a while."""
+    world.tell(owner, asked)
+    while True:
+        for told in world.received(owner, Records):
+            if told.instruction == asked.instruction:
+                return told
+        world.run_until(world.now + PS_PER_S // 100)

@@ -1,10 +1,11 @@
 """Drive the twin alone: a heap of instants, a book of what it sent, and no fabric."""
 
 import heapq
+from functools import partial
 from itertools import count
 
 from qstrata.core.address import Address, End
-from qstrata.core.effects import Send, SetBearer, Timer
+from qstrata.core.effects import Computation, Job, Send, SetBearer, Timer, WorkDone
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.device import CountsReport, Measure, PrepareAndSend, Tick
 from qstrata.fabric.messages.lab import Heal, Inject, LabAnswer
@@ -107,6 +108,9 @@ class World:
                 case Timer(due_ps=due_ps, then=then):
                     assert due_ps >= self.now
                     heapq.heappush(self._queue, (due_ps, next(self._order), then))
+                case Job(due_ps=due_ps, work=Computation() as work, then=then):
+                    done = partial(then, WorkDone(made=work.turn()))
+                    heapq.heappush(self._queue, (due_ps, next(self._order), done))
                 case SetBearer():
                     self.bearers.append(effect)
                 case _:
