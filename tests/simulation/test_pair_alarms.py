@@ -3,6 +3,7 @@
 import pytest
 
 from qstrata.core.time import PS_PER_S
+from qstrata.fabric.memory import Mischief
 from qstrata.physics.pair_attacks import PAIR_ERRORS, PAIR_QBER_X, PAIR_QBER_Z
 from qstrata.strata.forwarding.resource.circuit import CircuitStation
 from qstrata.testing.checker import check
@@ -106,6 +107,14 @@ def test_light_that_is_lost_and_waits_that_grow_are_no_attack():
     assert found.reports[CIRCUIT].pairs_per_s < 35
     assert found.suspicions == {}
     assert {alarm.subject for alarm in found.alarms} <= {LINK}
+
+
+def test_words_that_are_lost_cost_pairs_alone():
+    sim = chain(text=TEXT.replace("cutoff-ms: 100, ", ""), mischief=Mischief(seed=1, loss_share=0.002))
+    run(sim, 60)
+    found = Circuits(sim)
+    assert found.reports[CIRCUIT].pairs_per_s > 5
+    assert found.suspicions == {}
 
 
 def test_head_that_starts_anew_is_marked_again():

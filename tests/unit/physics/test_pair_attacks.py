@@ -1,4 +1,4 @@
-"""Entanglement substitution: closed forms against exact states, and tests against binomial samples."""
+"""Attacks on pairs: closed forms against exact states, and tests against binomial samples."""
 
 import math
 
@@ -11,12 +11,19 @@ from qstrata.core.randomness import stream
 from qstrata.physics.bell import BellDiagonal, chsh, werner
 from qstrata.physics.pair_attacks import (
     CHSH_GAME,
+    PAIR_ERRORS,
+    PAIR_QBER_X,
+    PAIR_QBER_Z,
     PairCounts,
     chsh_of_settings,
+    is_worse,
     pair_findings,
     pair_power,
+    pair_readings,
+    power_between,
     substitute,
     substituted,
+    tampered,
 )
 
 W = werner(0.95)
@@ -60,3 +67,49 @@ def test_honest_pairs_raise_an_alarm_no_more_often_than_said():
     trials, share, false_alarm = 3000, 0.5 + chsh_of_settings(W) / 8, 1e-3
     alarms = [k for k in range(trials + 1) if pair_findings(PairCounts((trials, k)), W, false_alarm)]
     assert binom.pmf(alarms, trials, share).sum() <= false_alarm
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+def test_memories_that_are_tampered_with_leave_what_a_mixture_of_paulis_leaves(cells):
+    share, before = 0.3, operator(W)
+    paulis = (qutip.qeye(2), qutip.sigmax(), qutip.sigmay(), qutip.sigmaz())
+    for on in range(cells):
+        mixed = 0 * before
+        for pauli in paulis:
+            one = qutip.tensor(pauli, qutip.qeye(2)) if on else qutip.tensor(qutip.qeye(2), pauli)
+            mixed += one * before * one / 4
+        before = (1 - share) * before + share * mixed
+    assert np.allclose(operator(tampered(W, share, cells)).full(), before.full())
+
+
+def test_errors_on_all_axes_are_read_together_where_y_is_measured_too():
+    counts = PairCounts((0, 0), z=(300, 12), x=(200, 8), y=(100, 10))
+    readings = {reading.instrument: reading for reading in pair_readings(counts, W)}
+    assert set(readings) == {PAIR_QBER_Z, PAIR_QBER_X, PAIR_ERRORS}
+    assert (readings[PAIR_ERRORS].trials, readings[PAIR_ERRORS].observed) == (600, 0.05)
+    # A Werner state errs alike on all axes.
+    assert readings[PAIR_ERRORS].expected == pytest.approx((1 - W.xx) / 2)
+    without = PairCounts((0, 0), z=(300, 12), x=(200, 8))
+    assert PAIR_ERRORS not in {reading.instrument for reading in pair_readings(without, W)}
+
+
+def test_worse_pairs_win_fewer_games_and_err_more():
+    counts = PairCounts((1000, 700), z=(1000, 200), x=(1000, 0))
+    verdicts = {reading.instrument: is_worse(reading) for reading in pair_readings(counts, W)}
+    assert verdicts == {CHSH_GAME: True, PAIR_QBER_Z: True, PAIR_QBER_X: False}
+
+
+@pytest.mark.parametrize("share", [0.12, 0.2])
+def test_errors_on_all_axes_tell_tampering_as_often_as_their_power(share):
+    trials, runs = 500, 2000
+    state = tampered(W, share)
+    counts = PairCounts((0, 0), z=(trials, 0), x=(trials, 0), y=(trials, 0))
+    hits = stream(1, "axes", str(share)).binomial(trials, (1 - state.xx) / 2, (runs, 3))
+    told = np.mean(
+        [
+            PAIR_ERRORS in {each.instrument for each in pair_findings(given, W)}
+            for given in (PairCounts((0, 0), *((trials, int(k)) for k in row)) for row in hits)
+        ]
+    )
+    predicted = power_between(W, state, counts)[PAIR_ERRORS]
+    assert abs(told - predicted) <= 5 * math.sqrt(predicted * (1 - predicted) / runs) + 0.02
