@@ -1,8 +1,9 @@
 """The twin: one element that stands for all devices, monitors and the lab of a network.
 
-It answers the instruction set (T6) and the lab (T8) and speaks on no other arrow. It only dispatches: each
-part of the world follows the instructions of those who own its devices. Every result leaves at the
-instant it is due. The world does not crash with a node: devices keep what they were told.
+It answers the instruction set (T6) and the lab (T8) and speaks on no other arrow; intruders whom the lab lets
+in have ports of their own (`intruders`). It only dispatches: each part of the world follows the instructions
+of those who own its devices. Every result leaves at the instant it is due. The world does not crash with a
+node: devices keep what they were told.
 """
 
 from collections.abc import Callable, Mapping
