@@ -21,6 +21,8 @@ from qstrata.network.shape import read
 from qstrata.planes.pair_policies import BUILT_IN_NAMES
 
 WANTED = inspect.type_info(NetworkFile)
+WHOLE = ("quadratures", "trusted-receiver")
+"""Figures of which the schema does not say that they are whole numbers."""
 PROBABILITIES = {"signal-probability": 0.5, "weak-probability": 0.3, "vacuum-probability": 0.2}
 PROFILES = {protocol.name: protocol.profile().name for protocol in BUILT_IN}
 FIGURES = {
@@ -250,6 +252,8 @@ class Documents:
             return 256
         if key == "launch-power-dbm":
             return self.random.choice((-60, -40.5))
+        if key in WHOLE:
+            return self.random.choice((low, high))
         if key == "filter-nm":
             return self.random.choice((0.1, 1.0))
         if key == "number":

@@ -9,7 +9,7 @@ from qstrata.network.description import Clock, Description, DeviceFigures, Link,
 from qstrata.network.loader import load
 from qstrata.network.shipped import shipped_names
 from qstrata.physics.parameters import PARAMETERS
-from qstrata.physics.protocols import bbm92
+from qstrata.physics.protocols import bbm92, cv
 
 SPEED_OF_LIGHT_KM_PER_S = 299_792.458
 
@@ -65,7 +65,7 @@ def test_every_device_figure_can_be_replaced_and_nothing_else():
     by_the_file = {"loss_db", "raman_rate_hz"}
     by_the_lab = {"trojan_photons"} | {p.name for p in PARAMETERS if p.name.endswith("_share")}
     assert {field.name for field in msgspec.structs.fields(DeviceFigures)} == {
-        parameter.name for parameter in (*PARAMETERS, *bbm92.TABLE)
+        parameter.name for parameter in (*PARAMETERS, *bbm92.TABLE, *cv.TABLE)
     } - by_the_file - by_the_lab
 
 
