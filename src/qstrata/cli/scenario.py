@@ -23,6 +23,9 @@ Given = Annotated[
     str, Parameter(help="A scenario file, or the name of a shipped scenario (`scenario list`).")
 ]
 
+_LATE_SHARE = 0.75
+"""What is done so late in a run is written to the left of its line: there is room."""
+
 scenario = App(name="scenario", help="Play scenarios in virtual time: at, do, expect.")
 
 
@@ -148,8 +151,14 @@ def draw(played: Played, file: Path) -> None:
         for deed in deeds:
             axes.axvline(deed.at_s, color="grey", linestyle=":", linewidth=1)
             if place == 1:
+                is_late = deed.at_s > _LATE_SHARE * max(all_series[0].times_s, default=0.0)
                 axes.annotate(
-                    deed.text, (deed.at_s, 1.02), xycoords=("data", "axes fraction"), fontsize=6, rotation=15
+                    deed.text,
+                    (deed.at_s, 1.02),
+                    xycoords=("data", "axes fraction"),
+                    fontsize=6,
+                    rotation=-15 if is_late else 15,
+                    horizontalalignment="right" if is_late else "left",
                 )
         axes.set(xlabel="network time (s)", ylabel=figure)
         axes.grid(visible=True, alpha=0.3)

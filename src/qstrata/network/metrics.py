@@ -64,7 +64,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("nodes[].bearers[].granted", "true or false", "connectivity.res", _CHANGE, "it is granted"),
     Metric("nodes[].bearers[].loss_db", "dB", "connectivity.res", _CHANGE, "its measured loss"),
     Metric("links[].detections_per_s", "1/s", "forwarding.tel", _SECOND, "clicks of the receiver"),
-    Metric("links[].qber", "1", "forwarding.tel", _SECOND, "error rate in the key basis; 0 where none is known"),
+    Metric(
+        "links[].qber", "1", "forwarding.tel", _SECOND, "error rate in the key basis; 0 where none is known"
+    ),
     Metric(
         "links[].key_rate_bps",
         "bit/s",

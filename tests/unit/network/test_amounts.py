@@ -1,12 +1,9 @@
 """Amounts of faults are told with their units."""
 
-from typing import get_args
-
 import pytest
 
 from qstrata.interfaces.etsi014.faults import KINDS as ANSWER_FAULTS
 from qstrata.network.amounts import amount_in_words
-from qstrata.network.fault_kinds import FaultKind
 from qstrata.twin.faults import KINDS
 
 
@@ -23,10 +20,6 @@ from qstrata.twin.faults import KINDS
 )
 def test_an_amount_has_its_unit(kind, amount, words):
     assert amount_in_words(kind, amount) == words
-
-
-def test_commands_and_scenarios_know_every_kind_of_fault():
-    assert set(get_args(FaultKind)) == {*KINDS, *ANSWER_FAULTS}
 
 
 def test_only_what_has_no_amount_is_told_without_one():
