@@ -10,7 +10,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, UnionType
 
 import msgspec
 from cyclopts import App
@@ -287,6 +287,8 @@ def _fields(kind: type[msgspec.Struct]) -> str:
 
 
 def _type(kind: object) -> str:
+    if isinstance(kind, UnionType):
+        return " | ".join(_type(each) for each in kind.__args__)
     return kind.__name__ if isinstance(kind, type) else str(kind)
 
 
