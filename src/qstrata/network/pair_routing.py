@@ -40,11 +40,8 @@ def routed(
     Circuits whose file says their path keep it, also over links that are left out.
     """
     check_links(description, without)
-    chosen = plan_circuits(description, find_policy(description.policy.pair_routing), without)
-    fixed = {
-        circuit.name: _fixed(description, circuit, ()) for circuit in description.circuits if circuit.path
-    }
-    planned = [fixed.get(row.circuit, row) for row in chosen]
+    fixed = _fixed_paths(description, ())
+    planned = _planned(description, find_policy(description.policy.pair_routing), without, fixed)
     refused = {row.circuit: row.reason for row in planned if isinstance(row, NoRoute)}
     problems = []
     for view in root.get("circuits").items():
@@ -71,11 +68,12 @@ def plan_circuits(
 
     A circuit whose file says its path has that, or none where a link of it is left out; it comes first.
     """
-    fixed = {
-        circuit.name: _fixed(description, circuit, without)
-        for circuit in description.circuits
-        if circuit.path
-    }
+    return _planned(description, policy, without, _fixed_paths(description, without))
+
+
+def _planned(
+    description: Description, policy: RoutingPolicy, without: Collection[str], fixed: dict[str, Planned]
+) -> tuple[Planned, ...]:
     network = network_of(description, without, [row for row in fixed.values() if isinstance(row, PairRoute)])
     requests = [request_of(circuit) for circuit in description.circuits if not circuit.path]
     chosen = tuple(policy.plan(requests, network)) if requests else ()
@@ -138,6 +136,14 @@ def network_of(
             _node(node, used.get(node.name, 0)) for node in description.nodes if node.memories is not None
         ),
     )
+
+
+def _fixed_paths(description: Description, without: Collection[str]) -> dict[str, Planned]:
+    return {
+        circuit.name: _fixed(description, circuit, without)
+        for circuit in description.circuits
+        if circuit.path
+    }
 
 
 def _fixed(description: Description, circuit: Circuit, without: Collection[str]) -> Planned:
