@@ -172,9 +172,9 @@ def _run(description: Description, run_ps: int, seed: int, told: Told | None) ->
     tested = tuple(msgspec.structs.replace(circuit, test_share=1.0) for circuit in description.circuits)
     with closing(Simulation(msgspec.structs.replace(description, circuits=tested), seed)) as made:
         made.run_until(SETTLES_PS)
-        looks, due_ps = [_look(made)], SETTLES_PS
-        while due_ps < SETTLES_PS + run_ps:
-            due_ps = min(due_ps + SLICE_PS, SETTLES_PS + run_ps)
+        looks, ends_ps = [_look(made)], SETTLES_PS + run_ps
+        # The short slice comes first, so that no test is in two looks.
+        for due_ps in range(SETTLES_PS + (run_ps % SLICE_PS or SLICE_PS), ends_ps + 1, SLICE_PS):
             while made.queue.now < due_ps:
                 made.run_until(min(made.queue.now + STEP_PS, due_ps))
                 if told is not None:

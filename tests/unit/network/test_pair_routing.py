@@ -1,11 +1,13 @@
 """Circuits that say only their ends: from the file to paths, and what a file keeps of them."""
 
+import math
 from importlib.metadata import EntryPoint
 
 import msgspec
 import pytest
 
 from qstrata.core.errors import InputError
+from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.policy import CircuitState, ForwardingState, LinkState
 from qstrata.network import plugins, routing_policies
 from qstrata.network.difference import difference
@@ -19,6 +21,7 @@ from qstrata.network.route_report import jain, policy_report
 from qstrata.network.routing_policies import find_policy, policy_names
 from qstrata.physics.pair_link import PairLinkParameters, heralding
 from qstrata.planes.pair_routes import NoRoute, RoutingPolicy
+from qstrata.strata.forwarding.resource.pair_tests import shares
 
 TEXT = """
 name: square
@@ -107,6 +110,12 @@ def test_a_path_is_chosen_round_links_that_are_left_out_though_they_are_there():
         load_text(TEXT.replace("between: [a, c]", "path: [a, b, c]"), "square.yaml", without=["ab"])
     with pytest.raises(DescriptionError, match="no chain of links for pairs joins a and c"):
         load_text(TEXT, "square.yaml", without=["a-b", "c-d"])
+
+
+def test_a_fixed_path_keeps_all_its_links_though_one_is_left_out():
+    fixed = TEXT.replace("between: [a, c]", "path: [a, b, c]") + "  - {name: two, between: [b, c]}\n"
+    with pytest.raises(DescriptionError, match="link b-c serves circuit one"):
+        load_text(fixed, "square.yaml", without=("a-b",))
 
 
 def test_who_looks_at_a_broken_circuit_is_told_how_to_move_it():
@@ -207,6 +216,15 @@ def test_a_report_has_totals_and_what_was_refused():
     assert "serves circuit" in report.circuits[2].refused
     assert report.pairs_per_s == pytest.approx(sum(row.pairs_per_s for row in report.circuits))
     assert report.worst_fidelity == min(row.fidelity for row in report.circuits if row.fidelity)
+
+
+def test_the_error_of_a_run_counts_every_test_once():
+    unrouted = load_text(TEXT.replace("pairs-per-s: 100", "pairs-per-s: 50"), "square.yaml", unrouted=True)
+    run = policy_report(unrouted, "shortest", run_ps=65 * PS_PER_S).circuits[0].measured
+    w = (4.0 * run.fidelity - 1.0) / 3.0
+    least = math.sqrt(sum((1.0 - w * w) / (shares()[axis] * run.pairs) for axis in ("xx", "yy", "zz"))) / 4.0
+    # The tests of the five seconds before count too.
+    assert run.fidelity_error > 0.9 * least
 
 
 def test_fairness_is_jains_index():
