@@ -154,6 +154,7 @@ def test_a_pair_whose_other_half_was_dropped_while_it_moved_is_freed():
     rig = Rig()
     rig.take("p2")
     rig.hear("p1+p2", Purpose.DROPPED)
+    rig.hear("another", Purpose.DROPPED)
     rig.done()
     assert [free.cell for free in rig.of(FreeCell)] == [1]
     assert not rig.distiller.holds

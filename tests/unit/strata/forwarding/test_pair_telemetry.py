@@ -35,6 +35,13 @@ def test_rates_are_those_of_the_last_ten_seconds_and_fall_when_nobody_is_heard()
     assert later.pairs_per_s < 3.0
 
 
+def test_samples_of_one_instant_give_no_rate():
+    book = PairBook()
+    for site in ("a", "a", "b", "b"):
+        book.take(sample(site, 1, 5))
+    assert book.circuits(PS_PER_S)[0].pairs_per_s == 0.0
+
+
 def test_a_station_that_starts_anew_takes_no_pair_back():
     book = PairBook()
     for at_s, since_s, delivered in ((1, 0, 100), (2, 2, 0), (3, 2, 40)):

@@ -202,7 +202,7 @@ class PairDistiller:
     def part(self, name: str) -> Effects:
         """Lose a pair that has no other half any more: the other end has spent it, or given it up."""
         if self._moving is not None:
-            self._is_moved_in_vain = _is_of(self._moving.name, name)
+            self._is_moved_in_vain = self._is_moved_in_vain or _is_of(self._moving.name, name)
             return ()
         if self._step is None and self._aside is not None and _is_of(self._aside.name, name):
             return self._lose()

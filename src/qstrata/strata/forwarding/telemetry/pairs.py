@@ -64,10 +64,8 @@ class Tally:
 
     def per_second(self, index: int, now: int) -> float:
         """Return the rate of one count; that of an element that has fallen silent falls."""
-        if len(self._rows) < 2:
-            return 0.0
-        end_ps = max(now - PS_PER_S, self.at_ps)
-        return self.recent[index] / to_seconds(end_ps - self._rows[0][0])
+        elapsed_ps = max(now - PS_PER_S, self.at_ps) - self._rows[0][0] if self._rows else 0
+        return self.recent[index] / to_seconds(elapsed_ps) if elapsed_ps > 0 else 0.0
 
 
 def of_settings(tests: Sequence[SettingCount]) -> _Counts:
