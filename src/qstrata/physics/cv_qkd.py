@@ -75,14 +75,22 @@ def holevo_bound(variance: float, transmittance: float, excess_noise: float, by:
     return max(0.0, known)
 
 
+def reconciled(common: float, by: Receiver, beta: float) -> float:
+    """Return the bits of a symbol that reconciliation gives: a quadrature is read as its sign, one bit."""
+    return min(beta * common, float(by.quadratures))
+
+
 def devetak_winter(
     variance: float, transmittance: float, excess_noise: float, by: Receiver, beta: float
 ) -> float:
-    """Return beta I - chi, the key of a symbol of a block without end; negative where there is none."""
+    """Return what is reconciled of beta I, less chi: the key of a symbol of a block without end.
+
+    Negative where there is none.
+    """
     if transmittance <= 0.0:
         return 0.0
-    shared = mutual_information(variance, transmittance, excess_noise, by)
-    return beta * shared - holevo_bound(variance, transmittance, excess_noise, by)
+    common = mutual_information(variance, transmittance, excess_noise, by)
+    return reconciled(common, by, beta) - holevo_bound(variance, transmittance, excess_noise, by)
 
 
 def smoothing_loss(quadratures: int, symbols: float, eps: float) -> float:

@@ -173,6 +173,16 @@ def test_the_key_of_a_block_follows_leverrier_et_al():
     assert found.length_bits == pytest.approx(bits, rel=1e-6)
 
 
+@pytest.mark.parametrize("quadratures", [1.0, 2.0])
+def test_a_block_gives_no_more_key_than_the_signs_that_its_ends_kept(quadratures):
+    given = {"modulation_variance": 100.0, "electronic_noise": 0.0, "excess_noise": 0.0, "eta_bob": 1.0}
+    parameters = link(0.0, quadratures=quadratures, **given)
+    tally = CV_QKD.expected_counts(parameters, 1e12)
+    found = CV_QKD.key_length(tally, parameters)
+    assert found.length_bits + found.leakage_bits <= tally.key_values
+    assert found.length_bits / 1e12 <= CV_QKD.asymptotic_rate(parameters) <= 0.7 * quadratures
+
+
 def test_a_long_block_reaches_the_rate_of_one_without_end():
     parameters = link(5.0)
     length = CV_QKD.key_length(CV_QKD.expected_counts(parameters, 1e15), parameters).length_bits

@@ -33,7 +33,9 @@ _COLUMNS = (
     Column("common_information", "bit/symbol", "I: what both ends have in common"),
     Column("holevo_bound", "bit/symbol", "chi: what Eve knows of the results at most"),
     Column(
-        "secret_fraction", "bit/symbol", "beta I - chi: key of an undisclosed symbol of a block without end"
+        "secret_fraction",
+        "bit/symbol",
+        "beta I (at most 1 a quadrature) - chi: key of an undisclosed symbol of a block without end",
     ),
     Column("asymptotic_key", "bit/pulse", "secret key for a block without end, disclosed symbols included"),
     Column("plob_bound", "bit/pulse", "no protocol between two ends exceeds it on this channel"),
