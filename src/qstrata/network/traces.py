@@ -51,7 +51,7 @@ class KeyFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class TraceLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A block: how long it took, and `counts` of clicks, sums of `quadratures`, or its `key`."""
 
-    seconds: Annotated[float, Meta(gt=0.0, le=86_400.0)]
+    seconds: Annotated[float, Meta(ge=0.001, le=86_400.0)]
     counts: Counts | None = None
     quadratures: Quadratures | None = None
     key: KeyFigures | None = None
@@ -132,6 +132,9 @@ def _distilled(
     if key.secret_bits > key.sifted_bits:
         raise _fault(path, number, line, "secret_bits", "a block has no more secret bits than sifted ones")
     pulses = round(head.pulse_rate_hz * duration_ps / PS_PER_S)
+    if key.sifted_bits > (pulses if isinstance(nothing, Counts) else 2 * pulses):
+        told = f"so many sifted bits do not come of {pulses} pulses"
+        raise _fault(path, number, line, "sifted_bits", told)
     if not isinstance(nothing, Counts):
         return RecordedBlock(
             duration_ps=duration_ps,
@@ -156,11 +159,10 @@ def _contradiction(tally: Tally) -> str:
             return "a number of symbols or values is negative"
         if not tally.symbols <= tally.key_values + tally.tested_values <= 2 * tally.symbols:
             return "a symbol has one value or two"
-        return (
-            ""
-            if tally.products**2 <= tally.sent_squares * tally.measured_squares
-            else "products are too large"
-        )
+        if min(tally.sent_squares, tally.measured_squares) < 0:
+            return "a sum of squares is negative"
+        fits = tally.products**2 <= tally.sent_squares * tally.measured_squares
+        return "" if fits else "products are too large"
     if min(tally.sent) < 0:
         return "a number of pulses is negative"
     for n, m in zip(tally.n, tally.m, strict=True):

@@ -84,6 +84,18 @@ WRONG = {
         [HEAD, {"seconds": 10, "key": {"sifted_bits": 64, "qber": 0, "secret_bits": 72}}],
         "secret_bits",
     ),
+    "more sifted than pulses": (
+        [HEAD, {"seconds": 10, "key": {"sifted_bits": 1001, "qber": 0, "secret_bits": 64}}],
+        "2:25: so many sifted bits do not come of 1000 pulses",
+    ),
+    "no time": ([HEAD, BLOCK | {"seconds": 1e-13}], "2:2: Expected `float` >= 0.001"),
+    "negative squares": (
+        [
+            HEAD | {"protocol": "cv-qkd"},
+            {"seconds": 10, "quadratures": SUMS | {"sent_squares": -1, "measured_squares": -1}},
+        ],
+        "2:17: a sum of squares is negative",
+    ),
     "impossible products": (
         [HEAD | {"protocol": "cv-qkd"}, {"seconds": 10, "quadratures": SUMS | {"products": 10}}],
         "2:17: products are too large",
