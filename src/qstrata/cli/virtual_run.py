@@ -64,7 +64,7 @@ def run_gated(
     simulation = _started(source, seed, events, initial_key_bits)
     with contextlib.closing(simulation):
         if socket is None:
-            for answer in drive(simulation, sys.stdin):
+            for answer in drive(simulation, sys.stdin.buffer):
                 out(msgspec.json.encode(answer).decode())
                 sys.stdout.flush()
         else:

@@ -43,7 +43,7 @@ def drive(simulation: Simulation, lines: Iterable[bytes | str]) -> Iterator[_Rea
             continue
         try:
             asked = msgspec.json.decode(line, type=_Advance | str)
-        except msgspec.MsgspecError as fault:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
             yield _Refused(f'{fault}: send {{"advance_to_s": SECONDS}} or "stop"')
             continue
         if isinstance(asked, str):

@@ -74,11 +74,15 @@ def _clear(path: Path) -> None:
     if not path.is_socket():
         raise InputError(f"{path} is there already and is no socket: give another path")
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return
+        except BlockingIOError:
+            # Programs wait there for their turn.
+            pass
         except OSError as fault:
             raise InputError(f"{path} cannot be used: {fault.strerror}; give another path") from fault
     raise InputError(f"another run listens at {path}: stop it, or give another path")

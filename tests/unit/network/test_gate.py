@@ -1,5 +1,6 @@
 """The clock gate: time goes as far as a program says, and no step of it changes the run."""
 
+import contextlib
 import json
 import socket
 import stat
@@ -46,6 +47,7 @@ def test_time_goes_as_far_as_the_gate_and_the_run_is_the_same():
         ("4", "send"),
         ('"halt"', "send"),
         ("advance", "send"),
+        (b'"\xff"', "send"),
     ],
 )
 def test_what_cannot_be_done_is_told_and_time_stays(line, told):
@@ -141,6 +143,18 @@ def test_a_socket_of_a_killed_run_is_taken_over_and_that_of_a_living_one_is_not(
     assert path.read_text() == "precious"
     with pytest.raises(EnvironmentFaultError, match="give another path"):
         GateSocket(tmp_path / "no" / "clock.sock")
+
+
+def test_a_gate_at_which_programs_wait_for_their_turn_is_found_living(tmp_path):
+    path = tmp_path / "clock.sock"
+    with contextlib.closing(GateSocket(path)), contextlib.ExitStack() as waiting:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                program = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                program.setblocking(False)
+                program.connect(str(path))
+        with pytest.raises(InputError, match="another run listens"):
+            GateSocket(path)
 
 
 def test_the_command_listens_where_it_is_told(tmp_path):
