@@ -120,3 +120,12 @@ def test_a_link_that_is_taken_away_is_asked_about_no_more() -> None:
     control.report()
     assert not control.stands("quarantine", "a-b", "a")
     assert not control.stands("quarantine", "a-b", "b")
+
+
+def test_neither_is_one_of_which_telemetry_had_forgotten_the_suspicion() -> None:
+    control = Control()
+    control.report(3, 3)
+    control.report()
+    control.links = {}
+    control.report()
+    assert not control.stands("quarantine", "a-b", "a")

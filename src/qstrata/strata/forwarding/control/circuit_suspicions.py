@@ -43,7 +43,7 @@ class CircuitSuspicions:
         passed = {each.circuit for each in report.circuits if each.windows}
         held = {name: each for name, each in self._suspected.items() if name in names - passed}
         for gone in [name for name in self._told if name not in names]:
-            del self._told[gone]
+            del self._told[gone], self._reports[gone], self._marking[gone]
             self._outbox.settle(("mark", gone))
         found = {each.circuit: each for each in report.pair_suspicions if each.circuit in names}
         self._suspected = held | found

@@ -54,10 +54,10 @@ class Suspicions:
         for gone in [link for link in self._reports if link not in links]:
             del self._reports[gone]
             self._acted.pop(gone, None)
-            for key in [key for key in self._imposing if key[0] == gone]:
-                # A relay that has given the link up has destroyed its key, and answers no more.
-                self._outbox.settle(("quarantine", *key))
-                del self._imposing[key]
+        for key in [key for key in self._imposing if key[0] not in links]:
+            # A relay that has given the link up has destroyed its key, and answers no more.
+            self._outbox.settle(("quarantine", *key))
+            del self._imposing[key]
         effects: list[Effect] = []
         for link, book in links.items():
             effects += self._follow(book, suspected.get(link), now)
