@@ -17,6 +17,9 @@ from typing import NamedTuple
 INTERCEPT_RESEND_NOISE = 2.0
 """Excess noise where Eve measures both quadratures of every symbol and sends what she measured."""
 
+DARK = 1e-100
+"""What passes no more of the light is taken as dark: figures of such a channel cannot be computed."""
+
 
 class Receiver(NamedTuple):
     """A coherent receiver: 1 (homodyne) or 2 (heterodyne) `quadratures`; what is `trusted` is not Eve's."""
@@ -50,8 +53,10 @@ def mutual_information(variance: float, transmittance: float, excess_noise: floa
 def holevo_bound(variance: float, transmittance: float, excess_noise: float, by: Receiver) -> float:
     """Return the bits for each symbol that Eve knows of the receiver's result at most (>= 0).
 
-    Collective attacks; transmittance > 0. What is not trusted of the receiver counts as part of the channel.
+    Collective attacks; 0 for a dark channel. What is not trusted of the receiver counts as part of it.
     """
+    if transmittance <= DARK:
+        return 0.0
     if not by.trusted:
         lost = by.quadratures * by.v_el / (transmittance * by.eta)
         ideal = Receiver(by.quadratures, 1.0, 0.0, trusted=True)
@@ -87,7 +92,7 @@ def devetak_winter(
 
     Negative where there is none.
     """
-    if transmittance <= 0.0:
+    if transmittance <= DARK:
         return 0.0
     common = mutual_information(variance, transmittance, excess_noise, by)
     return reconciled(common, by, beta) - holevo_bound(variance, transmittance, excess_noise, by)

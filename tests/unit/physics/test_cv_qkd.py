@@ -235,6 +235,14 @@ def test_a_dark_fibre_has_neither_gain_nor_key():
     assert TRANSMITTANCE in [reading.instrument for reading in instruments().findings(block)]
 
 
+@pytest.mark.parametrize("attenuation", [0.6, 1.6, 10.0])
+def test_planning_a_fibre_through_which_nothing_comes_gives_no_key(attenuation):
+    model = rate_model("cv-qkd")
+    names = [column.name for column in model.columns]
+    row = dict(zip(names, table(model, {"attenuation_db_per_km": attenuation}, [2000.0])[0], strict=True))
+    assert row["holevo_bound"] == row["secret_fraction"] == row["asymptotic_key"] == row["key"] == 0.0
+
+
 def test_scattered_photons_are_noise():
     # n photons in a mode add 2 n to its variance, of which a heterodyne receiver sees half.
     noisy = msgspec.structs.replace(link(), raman_rate_hz=1e5)

@@ -167,7 +167,7 @@ def key_length(
 def asymptotic_rate(parameters: CoherentStateParameters) -> float:
     """Return the limit of the key per symbol for a block without end: of those that are not disclosed."""
     t, by = parameters.transmittance, parameters.receiver
-    if t <= 0.0:
+    if t <= cv_qkd.DARK:
         return 0.0
     noise = by.channel(by.gain(t), law(parameters).noise)[1]
     beta = parameters.reconciliation_efficiency
