@@ -141,7 +141,8 @@ def _for_fidelity(circuit: Circuit) -> Iterator[tuple[str, Circuit]]:
 def _cut(said: str, circuit: Circuit) -> Iterator[tuple[str, Circuit]]:
     """Yield a circuit with shorter and shorter cut-offs."""
     rounds = circuit.distil.rounds if circuit.distil is not None else 0
-    cutoff_ms = circuit.cutoff_ms or 16_000.0 * (rounds + 1) / circuit.pairs_per_s
+    longest_ms = min(1.5 * MAX_CUTOFF_MS, 16_000.0 * (rounds + 1) / circuit.pairs_per_s)
+    cutoff_ms = circuit.cutoff_ms or longest_ms
     for _ in range(CUTOFFS_TRIED):
         cutoff_ms = float(f"{cutoff_ms * 2.0 / 3.0:.2g}")
         yield f"{said}cutoff-ms: {cutoff_ms:g}", msgspec.structs.replace(circuit, cutoff_ms=cutoff_ms)

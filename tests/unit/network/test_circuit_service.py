@@ -107,3 +107,10 @@ def test_a_chosen_path_is_held_against_what_is_wanted_too():
     where = "between: [a, c]"
     assert expected(text("fidelity: 0.97, distil: {}", where=where)).fidelity >= 0.97
     assert "0.98 is wanted" in refused(text("fidelity: 0.98, distil: {}", where=where)).message
+
+
+def test_a_cure_of_a_circuit_of_rare_pairs_is_a_cutoff_that_a_file_may_have():
+    source = text("pairs-per-s: 0.001, fidelity: 0.8", ", t1-s: 1e6, t2-s: 1e4", loss=77)
+    problem = refused(source)
+    assert "cutoff-ms" in problem.meant
+    assert expected(cured(source, problem.meant)).fidelity >= 0.8
