@@ -143,6 +143,24 @@ def test_a_track_of_a_pair_that_is_not_held_goes_back():
     assert scene.told(HEAD, PairExpired) == [PairExpired(CIRCUIT, False, "far")]
 
 
+def test_a_side_that_starts_anew_has_names_as_short_and_takes_a_track_that_comes_again():
+    scene = Scene()
+    side = scene.element._sides[False]
+    length = 0
+    for life in range(20):
+        scene.herald(f"left{life}", "h-m")
+        scene.track(True, f"left{life}")
+        side.stop()
+        for effect in scene.element.begin(side, scene.queue.now):
+            scene.fabric.send(effect.to, effect.message, "x", scene.queue.now)
+        scene.run()
+        length = length or len(side._id("create"))
+    assert len(side._id("create")) <= length + 4
+    assert scene.element._tracks == {}
+    scene.track(True, "left19")
+    assert scene.told(HEAD, PairExpired)[-1] == PairExpired(CIRCUIT, False, "far")
+
+
 def test_a_pair_beyond_its_cutoff_is_freed_its_track_goes_back_and_the_next_is_asked_for():
     scene = Scene(cutoff_ps=PS_PER_MS)
     scene.told(DEVICE, FreeCell)

@@ -68,13 +68,13 @@ class Entangler:
         self._device = device
         self._got = got
         self._lost = lost
-        self._asked = 0
+        self._life = self._asked = 0
         self._running = False
         self.heralds = self.attempts = self.expired = 0
 
     def start(self, now: int) -> Effects:
         """Free the cell from what an earlier life left in it, and ask for a pair."""
-        self._name = f"{self._name}/{now}"
+        self._life = now
         self._running = True
         return self.release(now)
 
@@ -140,4 +140,4 @@ class Entangler:
         return self._lost(pair, now)
 
     def _id(self, what: str) -> str:
-        return f"{self._name}/{self.side.link}/{what}/{self._asked}"
+        return f"{self._name}/{self._life}/{self.side.link}/{what}/{self._asked}"

@@ -124,7 +124,8 @@ class RepeaterElement(Element):
         return [*asked, *(self._retry(now) if self._is_end else ())]
 
     def begin(self, side: Entangler, now: int) -> Effects:
-        """Ask for pairs on one side; an end forgets what it held."""
+        """Ask for pairs on one side; an end forgets what it held, tracks that wait are sent again."""
+        self._tracks.clear()
         if self._is_end:
             self._delivered = None
         aside = () if self._distiller is None else self._distiller.start(now)
