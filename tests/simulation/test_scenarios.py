@@ -40,6 +40,18 @@ def test_what_does_not_come_is_told_with_what_was_found(tmp_path):
     assert played.outcomes[1].at_s == pytest.approx(70, abs=2)
 
 
+def test_what_nobody_has_measured_is_no_more_than_nothing_and_no_less(tmp_path):
+    file = tmp_path / "early.yaml"
+    file.write_text(
+        "name: early\nabout: expects before anything is measured\nnetwork: ring\nlasts: 10s\nsteps:\n"
+        "  - {at: 0s, expect: qber, of: r1-r2, at-most: 0.5}\n"
+        "  - {at: 1s, expect: qber, of: r1-r2, at-most: 0.5, within: 9s}\n"
+    )
+    early, later = play(load_scenario(str(file))).outcomes
+    assert (early.holds, later.holds) == (False, True)
+    assert early.found.startswith("not measured yet")
+
+
 def test_a_node_that_crashes_and_comes_up_again_serves_on(tmp_path):
     between = '["urn:qkd:ring:r1:sae", "urn:qkd:ring:r2:sae"]'
     file = tmp_path / "crash.yaml"

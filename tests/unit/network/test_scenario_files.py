@@ -7,16 +7,18 @@ import pytest
 
 from qstrata.core.errors import InputError
 from qstrata.network.document import DescriptionError
+from qstrata.network.loader import load
 from qstrata.network.scenarios.script import load_scenario
-from qstrata.network.scenarios.shipped import shipped_scenarios
+from qstrata.network.scenarios.shipped import FOLDER, shipped_scenarios
+from qstrata.network.shipped import shipped_text
 
 HEAD = "name: mine\nabout: words\nnetwork: ring\nlasts: 10m\nsteps:\n"
 SAES = '["urn:qkd:ring:r1:sae", "urn:qkd:ring:r2:sae"]'
 
 
-def told(tmp_path: Path, steps: str) -> str:
+def told(tmp_path: Path, steps: str, network: str = "ring") -> str:
     file = tmp_path / "mine.yaml"
-    file.write_text(HEAD + steps)
+    file.write_text(HEAD.replace("ring", network) + steps)
     with pytest.raises(DescriptionError) as refused:
         load_scenario(str(file))
     return str(refused.value)
@@ -96,6 +98,20 @@ def test_nodes_crash_and_restart_in_turn(tmp_path):
 def test_figures_are_written_down_so_often_at_most(tmp_path, every):
     said = told(tmp_path, f"  - {{at: 1m, crash: r1}}\nevery: {every}\n")
     assert "7:8: figures are written down 100000 times at most; make `every` longer" in said
+
+
+def test_a_link_has_the_figures_of_what_it_makes(tmp_path):
+    coherent = shipped_text("ring").replace(
+        "channels: default", "channels: default\n    block-s: 10\n    protocol: cv-qkd", 1
+    )
+    (tmp_path / "coherent.yaml").write_text(coherent)
+    step = "  - {at: 1m, expect: qber, of: r1-r2, at-most: 0.1}\n"
+    said = told(tmp_path, step, "coherent.yaml")
+    assert "6:32: `r1-r2` compares no bits and has no qber" in said
+    pairs = FOLDER / "repeater-chain.network.yaml"
+    link = load(str(pairs)).pair_links[0].name
+    said = told(tmp_path, f"  - {{at: 1m, expect: blocks, of: {link}, at-least: 1}}\n", str(pairs))
+    assert f"6:35: `{link}` makes pairs, no key, and has no blocks" in said
 
 
 def test_watched_figures_are_of_something_that_is_there(tmp_path):

@@ -177,7 +177,9 @@ class _Player:
         while True:
             seen = self._look()
             value = seen.figure(step.expect, step.of, step.between, step.saying)
-            if _is_so(step, value):
+            if not seen.is_told(step.expect, step.of):
+                value = "not measured yet"
+            elif _is_so(step, value):
                 return True, _told(value)
             if self._simulation.queue.now >= limit_ps:
                 alarms = "; ".join(f"{alarm.subject}: {alarm.finding}" for alarm in seen.alarms())

@@ -19,6 +19,7 @@ from qstrata.network.scenarios.shipped import FOLDER, shipped_scenarios
 from qstrata.network.shape import read
 from qstrata.network.suggestion import did_you_mean
 from qstrata.network.tables import Name, Pair, Table, said
+from qstrata.physics.protocols.gaussian import QuadratureProtocol
 from qstrata.planes.places import CONTROL_SITE
 
 _NUMBER = r"[0-9]{1,9}(\.[0-9]{1,12})?"
@@ -204,7 +205,7 @@ def _check(root: View) -> list[Problem]:
 def _check_every(root: View, lasts: int | None) -> list[Problem]:
     every = root.get("every")
     period = _readable(every.text)
-    if period is None or lasts is None or lasts <= period * SAMPLES_MAX:
+    if period is None or lasts is None or lasts < period * SAMPLES_MAX:
         return []
     return [
         Problem(every.place, f"figures are written down {SAMPLES_MAX} times at most; make `every` longer")
@@ -262,7 +263,13 @@ def _check_subject(table: View, figure: View) -> list[Problem]:
 
 def _unknown(root: View, description: Description) -> list[Problem]:
     """Return names that the network does not have."""
-    links = [*(link.name for link in description.links), *(link.name for link in description.pair_links)]
+    of_pairs = [link.name for link in description.pair_links]
+    links = [*(link.name for link in description.links), *of_pairs]
+    without_errors = [
+        link.name
+        for link in description.links
+        if isinstance(link.link_parameters.protocol, QuadratureProtocol)
+    ]
     circuits = [circuit.name for circuit in description.circuits]
     nodes = [node.name for node in description.nodes]
     saes = [sae.name for sae in description.saes]
@@ -274,12 +281,17 @@ def _unknown(root: View, description: Description) -> list[Problem]:
             problems.append(Problem(view.place, f"the network has no {what} `{view.text}`{hint}"))
 
     def check_subject(table: View, figure: str | None) -> None:
+        of = table.get("of")
         if figure in (*LINK_FIGURES, *SUSPECT_FIGURES):
-            check(table.get("of"), links, "link")
+            check(of, links, "link")
+            if figure == "qber" and of.text in without_errors:
+                problems.append(Problem(of.place, f"`{of.text}` compares no bits and has no qber"))
+            if figure != "link-state" and of.text in of_pairs:
+                problems.append(Problem(of.place, f"`{of.text}` makes pairs, no key, and has no {figure}"))
         elif figure in CIRCUIT_FIGURES:
-            check(table.get("of"), circuits, "circuit")
+            check(of, circuits, "circuit")
         elif figure == ALARMS:
-            check(table.get("of"), [*links, *circuits, *nodes], "link, circuit or node")
+            check(of, [*links, *circuits, *nodes], "link, circuit or node")
         for name in table.get("between").items():
             check(name, saes, "SAE")
 
