@@ -51,7 +51,7 @@ class KeyFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class TraceLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A block: how long it took, and `counts` of clicks, sums of `quadratures`, or its `key`."""
 
-    seconds: Annotated[float, Meta(ge=0.001, le=86_400.0)]
+    seconds: Annotated[float, Meta(ge=0.1, le=86_400.0)]
     counts: Counts | None = None
     quadratures: Quadratures | None = None
     key: KeyFigures | None = None

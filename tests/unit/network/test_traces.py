@@ -88,7 +88,7 @@ WRONG = {
         [HEAD, {"seconds": 10, "key": {"sifted_bits": 1001, "qber": 0, "secret_bits": 64}}],
         "2:25: so many sifted bits do not come of 1000 pulses",
     ),
-    "no time": ([HEAD, BLOCK | {"seconds": 1e-13}], "2:2: Expected `float` >= 0.001"),
+    "no time": ([HEAD, BLOCK | {"seconds": 1e-13}], "2:2: Expected `float` >= 0.1"),
     "negative squares": (
         [
             HEAD | {"protocol": "cv-qkd"},
