@@ -57,6 +57,17 @@ def test_pairs_that_take_too_long_degrade_a_circuit():
     assert reasons[-1] == "10 pairs/s, 20 are wanted"
 
 
+def test_rare_pairs_are_not_missed_between_one_and_the_next():
+    # A pair every 50 s is a rate of 0.1/s for 10 s, then 0; one in 100 s is wanted.
+    rates = [0.1 if at % 50 < 10 else 0.0 for at in range(400)]
+    assert not any(after(wants(pairs_per_s=0.01), *[told(pairs_per_s=rate) for rate in rates]))
+
+
+def test_rare_pairs_that_do_not_come_at_all_are_missed():
+    reasons = after(wants(pairs_per_s=0.1), *[told(pairs_per_s=0.0)] * 80)
+    assert reasons.index("0 pairs/s, 0.1 are wanted") == 70
+
+
 def test_nothing_wanted_is_never_missed():
     assert not any(after(wants(), *[told(fidelity=0.3, pairs_per_s=0.0)] * (LONG + 5)))
 
