@@ -111,7 +111,7 @@ def test_a_link_has_the_figures_of_what_it_makes(tmp_path):
     pairs = FOLDER / "repeater-chain.network.yaml"
     link = load(str(pairs)).pair_links[0].name
     said = told(tmp_path, f"  - {{at: 1m, expect: blocks, of: {link}, at-least: 1}}\n", str(pairs))
-    assert f"6:35: `{link}` makes pairs, no key, and has no blocks" in said
+    assert f"6:34: `{link}` makes pairs, no key, and has no blocks" in said
 
 
 def test_watched_figures_are_of_something_that_is_there(tmp_path):
