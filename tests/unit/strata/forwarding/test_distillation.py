@@ -219,6 +219,26 @@ def test_a_round_asked_again_is_answered_alike_and_told_once(block):
     assert ends.transmitter.stages.parity_bits == ends.receiver.stages.parity_bits
 
 
+@pytest.mark.parametrize("when", [Amplify, Authenticated])
+def test_no_parity_is_told_that_the_agreed_length_does_not_count(block, when):
+    asked, told_bits = [], []
+
+    def alter(message):
+        if isinstance(message, ParitiesAsked):
+            asked.append(message)
+        if isinstance(message, when):
+            before = ends.transmitter.stages.parity_bits
+            late = msgspec.structs.replace(asked[0], serial=asked[-1].serial + 1)
+            assert ends.transmitter.answer(late).to_peer is None
+            told_bits.append(ends.transmitter.stages.parity_bits - before)
+        return message
+
+    ends = Ends(block, alter)
+    ends.play()
+    assert told_bits == [0]
+    assert ends.distilled["transmitter"].bits == ends.distilled["receiver"].bits
+
+
 def test_a_receiver_that_begins_again_after_parities_were_told_loses_the_block(block):
     first = []
 

@@ -82,12 +82,15 @@ class TransmitterBlock(BlockEnd):
         return self._say(Step(told))
 
     def answer(self, message: ParitiesAsked) -> Step:
-        """Tell the parities of a round; those of the last round again, and of older ones no more."""
+        """Tell the parities of a round; those of the last round again, and of older ones no more.
+
+        Once the keys are compared none are told: the length that was agreed does not count them.
+        """
         if not self._tellers or len(message.questions) != len(self._tellers):
             raise InputError("parities are asked of a block that has not been sifted so")
         if message.serial == self._serial:
             return self._last
-        if message.serial != self._serial + 1:
+        if self.counts is not None or message.serial != self._serial + 1:
             return NOTHING
         self._serial = message.serial
         parities = tuple(
