@@ -17,6 +17,7 @@ from qstrata.physics.bell import BellState
 from qstrata.physics.density import bell_diagonal
 from qstrata.physics.memories import rates_per_ps
 from qstrata.physics.pair_link import cycle_ps, herald_ps, heralded_state, heralding
+from qstrata.planes.pair_policies import BUILT_IN_NAMES
 from qstrata.planes.pair_promises import broken_promise
 from qstrata.planes.pair_routes import (
     NoRoute,
@@ -76,7 +77,7 @@ def _planned(
 ) -> tuple[Planned, ...]:
     network = network_of(description, without, [row for row in fixed.values() if isinstance(row, PairRoute)])
     requests = [request_of(circuit) for circuit in description.circuits if not circuit.path]
-    chosen = tuple(policy.plan(requests, network)) if requests else ()
+    chosen = _asked(policy, requests, network) if requests else ()
     if broken := broken_promise(requests, network, chosen):
         raise InputError(
             f"the routing policy {policy.name} breaks a promise: {broken}; take another one, and check "
@@ -84,6 +85,18 @@ def _planned(
         )
     planned: dict[str, Planned] = {row.circuit: row for row in chosen}
     return tuple((fixed | planned)[circuit.name] for circuit in description.circuits)
+
+
+def _asked(policy: RoutingPolicy, requests: list[PairRequest], network: PairNetwork) -> tuple[Planned, ...]:
+    try:
+        return tuple(policy.plan(requests, network))
+    except Exception as fault:
+        if policy.name in BUILT_IN_NAMES:
+            raise
+        raise InputError(
+            f"the routing policy {policy.name} fails by {type(fault).__name__}: {fault}; take another one, "
+            "and check this by `qstrata.testing.check_routing_policy`"
+        ) from fault
 
 
 def with_paths(description: Description, planned: Collection[Planned]) -> Description:

@@ -9,6 +9,7 @@ from qstrata.planes.pair_routes import (
     PairNetwork,
     PairPath,
     PairRequest,
+    PairRoute,
     Planned,
     Resources,
 )
@@ -27,6 +28,11 @@ def broken_promise(requests: Sequence[PairRequest], network: PairNetwork, planne
 def _broken(
     requests: Sequence[PairRequest], network: PairNetwork, planned: Sequence[Planned]
 ) -> Iterator[str]:
+    answers: Sequence[object] = planned
+    strange = [type(row).__name__ for row in answers if not isinstance(row, PairRoute | NoRoute)]
+    if strange:
+        yield f"an answer is a PairRoute or a NoRoute, and it gave {strange[0]}"
+        return
     wanted, answered = [row.circuit for row in requests], [row.circuit for row in planned]
     if wanted != answered:
         yield f"circuits {wanted} are asked for, and {answered} are answered"

@@ -158,6 +158,13 @@ def test_a_fixed_path_over_a_link_left_out_is_refused_by_name():
     assert "link b-c" in row.reason
 
 
+@pytest.mark.parametrize("answer", [None, [None], ["no"]])
+def test_a_policy_that_answers_something_else_is_named(answer):
+    policy = RoutingPolicy("strange", "a mistake", lambda requests, network: answer)
+    with pytest.raises(InputError, match=r"the routing policy strange (breaks a promise|fails by TypeError)"):
+        plan_circuits(load_text(TEXT, "square.yaml", unrouted=True), policy)
+
+
 def test_a_policy_that_breaks_its_promise_is_not_followed():
     lying = RoutingPolicy("lying", "says nothing", lambda requests, network: [])
     with pytest.raises(InputError, match="the routing policy lying breaks a promise"):
