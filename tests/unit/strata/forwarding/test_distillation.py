@@ -246,8 +246,41 @@ def test_a_receiver_that_begins_again_after_parities_were_told_loses_the_block(b
         if isinstance(message, Detected):
             first.append(message)
         if isinstance(message, Corrected):
+            # It says nothing but this, again and again.
+            ends.transmitter.hear_detected(first[0])
             with pytest.raises(InputError, match="began again"):
                 ends.transmitter.hear_detected(first[0])
+        return message
+
+    ends = Ends(block, alter)
+    ends.play()
+    assert first
+
+
+def test_a_first_word_that_is_replayed_in_every_round_costs_nothing(block):
+    first = []
+
+    def alter(message):
+        if isinstance(message, Detected):
+            first.append(message)
+        elif isinstance(message, ParitiesTold):
+            assert ends.transmitter.hear_detected(first[0]) == Step()
+        return message
+
+    ends = Ends(block, alter)
+    ends.play()
+    assert ends.distilled["transmitter"].bits == ends.distilled["receiver"].bits
+
+
+def test_another_first_word_after_parities_were_told_loses_the_block(block):
+    first = []
+
+    def alter(message):
+        if isinstance(message, Detected):
+            first.append(message)
+        if isinstance(message, Corrected):
+            with pytest.raises(InputError, match="began again"):
+                ends.transmitter.hear_detected(msgspec.structs.replace(first[0], bases=b""))
         return message
 
     ends = Ends(block, alter)

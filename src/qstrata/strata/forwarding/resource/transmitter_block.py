@@ -46,6 +46,7 @@ class TransmitterBlock(BlockEnd):
         self._test: Bits = np.zeros(0, dtype=np.uint8)
         self._tellers: list[ParityTeller] = []
         self._serial = 0
+        self._repeated_in = 0
 
     def wipe(self) -> None:
         """Overwrite the key that this end holds, and let go what tells its parities."""
@@ -53,9 +54,16 @@ class TransmitterBlock(BlockEnd):
         self._tellers = []
 
     def hear_detected(self, message: Detected) -> Step:
-        """Take in what the receiver detected, and read what was sent then; told once, tell it again."""
+        """Take in what the receiver detected, and read what was sent then; told once, tell it again.
+
+        Once parities were told, a repetition is let pass: one alone in a round is an old message that came
+        again. A receiver that began again says nothing else, and its block is lost: InputError.
+        """
         if self._serial:
-            raise InputError("the receiver began again after parities were told")
+            if message != self._detected or self._repeated_in == self._serial:
+                raise InputError("the receiver began again after parities were told")
+            self._repeated_in = self._serial
+            return NOTHING
         if self._detected is None:
             self._detected = message
             self._transcript.enter("detected", message.positions, message.bases)
