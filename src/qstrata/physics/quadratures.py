@@ -78,12 +78,11 @@ class GaussianLaw(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """The most likely gain and noise, and the standard errors of both (normal approximation)."""
+    """The most likely gain and noise, and the standard error of the gain."""
 
     gain: float
     noise: float
     gain_error: float
-    noise_error: float
 
 
 def joined(a: Quadratures, b: Quadratures) -> Quadratures:
@@ -114,7 +113,7 @@ def estimate(quadratures: Quadratures | ExpectedQuadratures) -> Estimate | None:
     gain = quadratures.products / quadratures.sent_squares
     measured = quadratures.measured_squares / PER_SHOT_NOISE
     noise = max(0.0, (measured - gain**2 * squares) / values)
-    return Estimate(gain, noise, (noise / squares) ** 0.5, noise * (2.0 / values) ** 0.5)
+    return Estimate(gain, noise, (noise / squares) ** 0.5)
 
 
 def draw_quadratures(

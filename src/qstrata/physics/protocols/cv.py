@@ -137,18 +137,23 @@ def key_length(
 ) -> GaussianEstimate:
     """Return the secret key that the disclosed quadratures of one block prove (Leverrier et al. 2010).
 
-    Gain and noise are worst but for a third of eps_sec; what the ends have in common is taken as estimated.
-    Of the link only what its own devices are is read: the channel is what the tally says.
+    Gain and noise are worst but for a third of eps_sec, also where few values were tested; what the ends have
+    in common is taken as estimated. Of the link only what its own devices are is read: the channel is what
+    the tally says.
     """
     by, variance = parameters.receiver, parameters.modulation_variance
     symbols = tally.key_values / by.quadratures
     found = estimate(tally)
     eps = parameters.eps_sec / FAILURE_TERMS
     errors = -NormalDist().inv_cdf(eps / 2.0)
-    least_gain = found.gain - errors * found.gain_error if found is not None else 0.0
-    if found is None or least_gain <= 0.0 or symbols < 1.0:
+    # A sum of few squares is small more often than a normal law says: the noise that makes it so is sought.
+    rest = 1.0 - errors * math.sqrt(2.0 / max(1.0, tally.tested_values))
+    if found is None or rest <= 0.0 or symbols < 1.0:
         return _none(tally)
-    least = by.channel(least_gain, found.noise + errors * found.noise_error)
+    least_gain = found.gain - errors * found.gain_error / math.sqrt(rest)
+    if least_gain <= 0.0:
+        return _none(tally)
+    least = by.channel(least_gain, found.noise / rest)
     signal = found.gain**2 * variance / max(found.noise, 1.0 + by.v_el)
     common = by.quadratures / 2.0 * math.log2(1.0 + signal)
     shared = cv_qkd.reconciled(common, by, parameters.reconciliation_efficiency)
