@@ -129,8 +129,8 @@ def _rate_above_fidelity(request: PairRequest, resources: Resources) -> PairPath
     best = min(found, key=_by_fidelity)
     return (
         f"the best path that is free, {' - '.join(best.path.sites)}, gives pairs of fidelity "
-        f"{best.expected.fidelity:.3f} and {request.least_fidelity:g} is asked for: ask for less, or better "
-        "its links and memories"
+        f"{best.expected.fidelity:.3f} and {request.least_fidelity:g} is asked for: ask for less, better its "
+        "links and memories, or let its ends `distil`"
     )
 
 

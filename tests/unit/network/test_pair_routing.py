@@ -76,8 +76,10 @@ def test_a_fidelity_is_asked_of_the_policy_where_nothing_else_betters_pairs():
     wants = load_text(TEXT.replace("between: [a, c]", "between: [a, c], fidelity: 0.9"), "square.yaml")
     assert request_of(wants.circuits[0]).least_fidelity == 0.9
     low = TEXT.replace("shortest", "rate-above-fidelity").replace("c], pairs", "c], fidelity: 0.97, pairs")
-    with pytest.raises(DescriptionError, match=r"and 0\.97 is asked for"):
+    with pytest.raises(DescriptionError, match=r"and 0\.97 is asked for.* or let its ends `distil`"):
         load_text(low, "square.yaml")
+    cured = low.replace("fidelity: 0.97", "fidelity: 0.97, distil: {rounds: 2}")
+    assert load_text(cured, "square.yaml").circuits[0].path
 
 
 def test_an_untrusted_node_swaps_for_it_sees_no_secret():
