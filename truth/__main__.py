@@ -15,7 +15,15 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "truth"
 PAGE = ROOT / "docs" / "explanation" / "truth.md"
 PICTURES = ROOT / "docs" / "pictures"
-LONGEST = ("pairs.waiting", "uses.bbm92", "pairs.distillation", "pairs.heralding", "attacks.detection")
+LONGEST = (
+    "pairs.waiting",
+    "uses.bbm92",
+    "attacks.detection",
+    "pairs.distillation",
+    "pairs.heralding",
+    "circuits.pumping",
+    "circuits.attacks_on_pairs",
+)
 """Studies that are begun first, so that no worker is left with one at the end."""
 
 

@@ -259,6 +259,9 @@ STRENGTHS = (
     ("blinding", "vacuum yield", (0.16, 0.185, 0.22), 8_000),
     ("tap", "click rate", (0.0017, 0.0019, 0.0023), 8_000),
     ("raman", "vacuum yield", (29.0, 33.0, 40.5), 30_000),
+    ("efficiency_mismatch", "clicks of bit 1", (0.0028, 0.0032, 0.0039), 3_000),
+    ("time_shift", "clicks off centre", (0.000143, 0.000162, 0.0002), 3_000),
+    ("trojan_horse", "light into the transmitter", (2.34e-5, 2.65e-5, 3.27e-5), 3_000),
 )
 _FIELDS = {
     "intercept_resend": "intercept_resend_share",
@@ -266,6 +269,9 @@ _FIELDS = {
     "blinding": "blinding_share",
     "tap": "tap_share",
     "raman": "raman_rate_hz",
+    "efficiency_mismatch": "mismatch_share",
+    "time_shift": "time_shift_share",
+    "trojan_horse": "trojan_photons",
 }
 
 

@@ -127,3 +127,26 @@ def normal_share(window: float, fwhm: float, seed: int, draws: int) -> tuple[flo
     instants = generator.normal(0.0, fwhm / 2.3548200450309493, draws)
     share = float(np.mean(np.abs(instants) <= window / 2))
     return share, math.sqrt(share * (1 - share) / draws)
+
+
+def pumped(fidelity: float, rounds: int, *, deutsch: bool) -> tuple[float, float]:
+    """Return the fidelity of a Werner pair after rounds on fresh ones, and how many pairs that takes.
+
+    Coefficients are those of Phi+, Psi-, Psi+, Phi- (Deutsch et al. 1996, equation 7, of unequal pairs);
+    without `deutsch`, pairs are made Werner states before each round (Bennett et al. 1996).
+    """
+    fresh = (fidelity, *[(1 - fidelity) / 3] * 3)
+    kept, cost = fresh, 1.0
+    for _ in range(rounds):
+        (a, b, c, d), (e, f, g, k) = kept, fresh
+        if deutsch:
+            weights = (a * e + b * f, c * k + d * g, c * g + d * k, a * f + b * e)
+            p = sum(weights)
+            kept = (weights[0] / p, weights[1] / p, weights[2] / p, weights[3] / p)
+        else:
+            one, other = (1 - a) / 3, (1 - e) / 3
+            p = a * e + a * other + one * e + 5 * one * other
+            better = (a * e + one * other) / p
+            kept = (better, *[(1 - better) / 3] * 3)
+        cost = (cost + 1) / p
+    return kept[0], cost

@@ -8,7 +8,7 @@ from qstrata.core.address import Address
 from qstrata.core.time import PS_PER_S
 from qstrata.fabric.messages.device import BlockClosed, CountsReport, Discard, Read, Records
 from qstrata.physics.counts import Counts, add, zero
-from qstrata.physics.parameters import LinkParameters
+from qstrata.physics.parameters import KeyLinkParameters, LinkParameters
 from qstrata.physics.postprocessing.sifting import unpack_bits, unpack_intensities
 from qstrata.physics.profiles import profile
 from qstrata.twin.native import CLICKS
@@ -24,7 +24,7 @@ def link(loss_db: float = GYS_50_KM_DB, **changes: float) -> LinkParameters:
 
 
 def _world(
-    parameters: LinkParameters, level: str, window_s: int, seed: int, faults: dict[str, float]
+    parameters: KeyLinkParameters, level: str, window_s: int, seed: int, faults: dict[str, float]
 ) -> World:
     window_ps = window_s * PS_PER_S
     plan = link_plan("a", "b", parameters=parameters, level=level, block_ps=window_ps)
@@ -38,7 +38,7 @@ def _world(
 
 
 def count(
-    parameters: LinkParameters, windows: int, window_s: int = 60, seed: int = 1, **faults: float
+    parameters: KeyLinkParameters, windows: int, window_s: int = 60, seed: int = 1, **faults: float
 ) -> list[Counts]:
     """Run a link at level `counts` and return what each window reported; `faults` are injected before."""
     named = {kind.replace("_", "-"): amount for kind, amount in faults.items()}
@@ -89,6 +89,7 @@ def _sifted(world: World, number: int) -> Counts:
         m=(_by_intensity(kinds[equal[0] & wrong]), _by_intensity(kinds[equal[1] & wrong])),
         detections=clicks,
         clicks_z=int(np.count_nonzero(bases[1] == 0)),
+        clicks_one=int(np.count_nonzero(bits[1])),
     )
     for owner in (ALICE, BOB):
         world.tell(owner, Discard(f"d{number}", number))

@@ -19,9 +19,11 @@ from qstrata.physics.bell import BellState, from_probabilities
 from qstrata.physics.density import pair
 from qstrata.physics.entanglement_distillation import Distillation
 from qstrata.physics.memories import MemoryParameters
+from qstrata.twin.faults import SUBSTITUTION, TAMPERING, FaultBook
 from tests.unit.physics.exact import (
     BELL,
     ONE,
+    PAULI,
     ZERO,
     cnot,
     damping,
@@ -279,3 +281,38 @@ def order_of_bell_states(_: float) -> list[Row]:
             )
         )
     return rows
+
+
+def attacked(_: float) -> list[Row]:
+    """Substitute pairs of one link, tamper with the memory between two, and swap: the state that is left."""
+    share, tampered, w = 0.3, 0.2, cf.werner(0.95)
+    world = scene("abc", link=NEAR | {"fidelity": 0.95}, cells=2)
+    book = FaultBook({"a-b": "fibre/a-b"}, (), without_pulses=("fibre/a-b",), memories=("b",))
+    for kind, where, amount in ((SUBSTITUTION, "a-b", share), (TAMPERING, "b", tampered)):
+        world.perform(world.pairs.follow(book.inject(kind, where, amount, 0), book, 0))
+    first, second = world.entangle("a", "b"), world.entangle("b", "c", 1, 0)
+    plus, minus = (ZERO + ONE).unit(), (ZERO - ONE).unit()
+    products = sum(qt.tensor(each, each).proj() / 4 for each in (ZERO, ONE, plus, minus))
+    turn = qt.tensor(PAULI[first.frame], qt.qeye(2))
+    white = qt.tensor(qt.qeye(2), qt.qeye(2)) / 4
+    honest = [w * BELL[each.frame].proj() + (1 - w) * white for each in (first, second)]
+    rho = qt.tensor((1 - share) * honest[0] + share * turn * products * turn.dag(), honest[1])
+    for qubit in (1, 2):
+        rho = through(rho, depolarising(1 - tampered), qubit)
+    before = [
+        _apart(
+            f"pair of {name}: distance to the exact state",
+            exact(world, *places),
+            rho.ptrace(kept),
+            "qutip: products in Z and X, Kraus operators",
+        )
+        for name, places, kept in (
+            ("30% substituted and 20% tampered with", (("a", 0), ("b", 0)), [0, 1]),
+            ("20% tampered with", (("b", 1), ("c", 0)), [2, 3]),
+        )
+    ]
+    outcome = world.ask("b", SwapPairs, 0, 1).outcome
+    gate = on(qt.gates.snot(), 1, 4) * cnot(1, 2, 4)
+    theirs = _projected(gate * rho * gate.dag(), {1: outcome & 1, 2: outcome >> 1})
+    name = "swap of an attacked pair in an attacked memory: distance to the exact state"
+    return [*before, _apart(name, exact(world, ("a", 0), ("c", 0)), theirs, "qutip: the circuit")]

@@ -2,7 +2,20 @@
 
 from collections.abc import Callable
 
-from truth import attacks, chains, coherent_states, detectors, distilling, exact, key_links, pairs, uses
+from truth import (
+    attacks,
+    chains,
+    circuits,
+    coherent_states,
+    detectors,
+    distilling,
+    exact,
+    key_links,
+    pair_sources,
+    pairs,
+    side_channels,
+    uses,
+)
 from truth.row import Row
 
 Study = Callable[[float], list[Row]]
@@ -15,6 +28,7 @@ TOPICS: dict[str, tuple[Study, ...]] = {
         key_links.error_rate_of_any_length,
         key_links.limit_of_long_blocks,
     ),
+    "BBM92 by a source of pairs": (pair_sources.coincidences,),
     "Coherent states": (coherent_states.channels, coherent_states.secret_fraction),
     "Bounds and thresholds": (distilling.thresholds, detectors.key_never_beats_the_channel),
     "Detectors": (
@@ -29,8 +43,12 @@ TOPICS: dict[str, tuple[Study, ...]] = {
         attacks.blinding,
         attacks.tap,
         attacks.raman,
+        side_channels.efficiency_mismatch,
+        side_channels.time_shift,
+        side_channels.trojan_horse,
         distilling.lost_key,
     ),
+    "Attacks on pairs": (exact.attacked, circuits.attacks_on_pairs),
     "Detection of attacks": (attacks.detection,),
     "Post-processing": (
         distilling.cascade,
@@ -40,7 +58,12 @@ TOPICS: dict[str, tuple[Study, ...]] = {
     "Heralding and waiting": (pairs.heralding, pairs.waiting),
     "Memories": (pairs.memories, exact.waits),
     "Swapping and chains": (exact.swaps, pairs.swapped_after_waiting, chains.chains),
-    "Distillation": (pairs.distillation, pairs.turned_at_random, exact.distillations),
+    "Distillation": (
+        pairs.distillation,
+        pairs.turned_at_random,
+        exact.distillations,
+        circuits.pumping,
+    ),
     "Gates and states": (exact.gates, exact.order_of_bell_states),
     "Uses of pairs": (uses.bbm92, uses.chsh, uses.teleportation, uses.through_stations),
 }
