@@ -1,5 +1,6 @@
 """The commands and their arguments. What a command needs is imported when it runs: light ones start fast."""
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ from qstrata.cli.arguments import (
     usage,
 )
 from qstrata.cli.version import VERSION
-from qstrata.core.errors import QstrataError
+from qstrata.core.errors import InputError, QstrataError
 from qstrata.network.fault_kinds import FaultKind
 
 app = App(
@@ -342,6 +343,8 @@ def _inject(
 ) -> None:
     from qstrata.network.remote import AskInject
 
+    if not math.isfinite(amount):
+        raise InputError(f"{kind} on {target}: {amount} is no amount: give a number")
     _show_faults(AskInject(kind=kind, target=target, amount=amount), network, state_dir, as_json)
 
 

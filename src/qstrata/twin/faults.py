@@ -60,6 +60,8 @@ def intruder_at(site: str) -> str:
 
 def suggestion(wrong: str, known: Sequence[str]) -> str:
     """Say what exists instead of `wrong`, the likeliest first; at most eight names."""
+    if not known:
+        return "this network has none"
     close = get_close_matches(wrong, known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""

@@ -38,6 +38,7 @@ def error_of(capsys: pytest.CaptureFixture[str]) -> str:
         (["validate", "nosuch"], 1, "no shipped network is called `nosuch`"),
         (["up", "gone.yaml"], 1, "there is no file `gone.yaml`"),
         (["demo", "madird"], 1, "did you mean `madrid`"),
+        (["inject", "loss", "a-b", "nan"], 1, "loss on a-b: nan is no amount"),
         (["run", "madrid", "--virtual", "--for", "1m", "--initial-key-bits=7"], 1, "multiple of 8"),
         (["inspect", "../x"], 1, "is not a network's name"),
         (["inspekt"], 2, 'Did you mean "inspect"?'),

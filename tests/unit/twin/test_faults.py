@@ -69,6 +69,12 @@ def test_a_long_list_of_targets_is_cut_short():
     assert len(str(refused.value)) < 300
 
 
+def test_a_network_without_any_target_of_a_fault_says_so():
+    book = FaultBook({"a-b": "fibre/a-b"}, (), ("fibre/a-b",))
+    with pytest.raises(InputError, match=r"has no target 'a': this network has none$"):
+        book.inject("memory-tampering", "a", 0.5, 3)
+
+
 def test_memories_are_attacked_by_the_name_of_their_site():
     book = FaultBook({"a-b": "fibre/a-b"}, (), ("fibre/a-b",), ("a", "b"))
     assert book.inject("memory-tampering", "a", 0.5, 3) == "memory/a"
