@@ -115,6 +115,17 @@ def test_better_pairs_than_commissioned_raise_no_alarm():
     assert line.watch.suspicion is None
 
 
+def test_a_station_that_falls_silent_hides_no_attack():
+    line = Line()
+    line.run(100)
+    assert line.watch.windows_passed == 1
+    line.run(100, silent="b")
+    assert line.watch.suspicion is None
+    assert line.watch.windows_passed == 2
+    line.run(60, substituted(HONEST, 0.9), silent="b")
+    assert line.watch.suspicion is not None
+
+
 def test_nothing_is_judged_and_no_window_passes_before_every_station_was_heard():
     line = Line()
     line.run(200, substituted(HONEST, 1.0), silent="b")

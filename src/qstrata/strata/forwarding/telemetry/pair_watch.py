@@ -6,8 +6,9 @@ passed; a suspicion ends with a whole window that passes after it. An alarm is r
 than commissioned, never on better ones.
 
 How old halves are when they are used is taken from all stations' own counts. Before all have been heard
-nothing is judged, and no window ends. What a station had counted before it is first heard is not judged; the
-first window reaches back to its pairs all the same, for nobody knows of one before that passed.
+nothing is judged, and no window ends; of a station that falls silent later the last window counts in which it
+was heard, so that silence hides no attack. What a station had counted before it is first heard is not judged;
+the first window reaches back to its pairs all the same, for nobody knows of one before that passed.
 """
 
 from qstrata.core.time import PS_PER_S
@@ -40,6 +41,7 @@ class CircuitWatch:
         self._last_pair = self._passed_pair = ""
         self._kept_passed = 0
         self._found = False
+        self._ages: dict[str, float] = {}
         self._begin(0)
 
     def _begin(self, now: int) -> None:
@@ -105,13 +107,13 @@ class CircuitWatch:
 
     def _expected(self) -> BellDiagonal | None:
         """Return what pairs should be at least; None before every station has told of halves it used."""
-        ages = []
         for site, tally in self._used.items():
             used, age_ps = _grown(tally.total, self._used_before[site]) or (0, 0)
-            if not used:
+            if used:
+                self._ages[site] = age_ps / used
+            elif site not in self._ages:
                 return None
-            ages.append(age_ps / used)
-        return least_state(self.commissioned, ages)
+        return least_state(self.commissioned, [self._ages[site] for site in self.sites])
 
 
 def _grown(total: tuple[int, ...], before: tuple[int, ...]) -> tuple[int, ...]:
