@@ -290,3 +290,20 @@ def test_too_many_blocks_under_way_cost_the_oldest_though_a_job_is_at_it(drawn):
     assert (outcome.block, outcome.finding) == (BLOCK, "too many blocks wait to be distilled")
     assert job.then(WorkDone(made=job.work.turn()), line.now) == []
     assert not end._key.any()
+
+
+def test_a_word_that_comes_before_the_own_records_does_not_stop_their_reading(drawn):
+    heard = []
+    line = Line(drawn, lambda line, side, message, effects: heard.append(message))
+    line.run(until=lambda: bool(heard) and isinstance(heard[-1], Sifting))
+    # It comes to life again, and the transmitter, which waits, says again what it said.
+    receiver = line.end("receiver")
+    (first,) = receiver.begin(BLOCK, False, LINK, counts_of(*drawn), line.now)
+    (job,) = receiver.heard(heard[-1], "peer", line.now)
+    assert not receiver.recorded(receiver_records(first.message, *drawn), "device", line.now)
+    assert not job.then(WorkDone(made=job.work.turn()), job.due_ps)
+    (again,) = receiver.retry(job.due_ps, PS_PER_S)
+    assert again == first
+    (reading,) = receiver.recorded(receiver_records(again.message, *drawn), "device", job.due_ps)
+    (told,) = reading.then(WorkDone(made=reading.work.turn()), reading.due_ps)
+    assert isinstance(told.message, Detected)

@@ -240,7 +240,8 @@ class Distiller:
             return self._act(number, Step(given_up=f"its work was not done: {done.failure}"), now)
         block.end, block.said, block.stages = turned.end, turned.said, turned.stages
         block.counts = turned.counts or block.counts
-        block.reading = turned.step.read
+        if turned.step.read is not None:
+            block.reading = turned.step.read
         return self._act(number, turned.step, now)
 
     def _of_the_past(self, message: Any) -> Effects:
