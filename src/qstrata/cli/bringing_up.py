@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -64,6 +65,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         """Return where the certificates come from."""
         return Certificates(folder=self.cert_dir, ca=self.ca, host_names=self.host_names)
 
+    def ending(self, name: str) -> str:
+        """Return the command that takes the network down, whose name does not tell a folder of one's own."""
+        where = [name] if self.state_dir is None else ["--state-dir", str(self.state_dir)]
+        return shlex.join(["qstrata", "down", *where])
+
     def arguments(self) -> list[str]:
         """Return the words of the command that wants this."""
         given = {
@@ -89,7 +95,7 @@ def foreground(wanted: Wanted, *, as_json: bool) -> None:
         if wanted.wait_s is not None:
             await waiting.inside(network, wanted.wait_s)
         _show((await network.desk.inspect()).saes, as_json=as_json)
-        talk(f"network {description.name} is up; Ctrl-C or `qstrata down {description.name}` ends it")
+        talk(f"network {description.name} is up; Ctrl-C or `{wanted.ending(description.name)}` ends it")
 
     serve(
         description,
@@ -138,7 +144,8 @@ def detached(wanted: Wanted, *, as_json: bool) -> None:
     if wanted.wait_s is not None:
         waiting.outside(description, place, wanted.wait_s)
     _show(ask(place, AskInspect(), NetworkView).saes, as_json=as_json)
-    talk(f"network {place.name} is up, process {child.pid}, log {log}; `qstrata down {place.name}` ends it")
+    ending = wanted.ending(place.name)
+    talk(f"network {place.name} is up, process {child.pid}, log {log}; `{ending}` ends it")
 
 
 def serve(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from qstrata.cli import app, endings, main
+from qstrata.cli.bringing_up import Wanted
 from qstrata.cli.version import VERSION
 from qstrata.core.errors import (
     EnvironmentFaultError,
@@ -156,6 +157,12 @@ main([{words}])
 heavy = "aiohttp apsw asyncio cryptography numpy rich yaml qstrata.network.assembly"
 print([name for name in heavy.split() if name in sys.modules])
 """
+
+
+def test_a_network_in_a_folder_of_its_own_is_taken_down_by_that_folder():
+    assert Wanted(source="a.yaml").ending("ring") == "qstrata down ring"
+    elsewhere = Wanted(source="a.yaml", state_dir=Path("/var/my nets"))
+    assert elsewhere.ending("ring") == "qstrata down --state-dir '/var/my nets'"
 
 
 @pytest.mark.parametrize(
