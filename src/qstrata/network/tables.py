@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from qstrata.physics.parameters import PARAMETERS
 from qstrata.physics.profiles import PROFILES
-from qstrata.physics.protocols import bbm92, cv
+from qstrata.physics.protocols import bbm92, cv, decoy
+from qstrata.physics.protocols.base import KeyProtocol
 from qstrata.planes.pair_policies import BUILT_IN_NAMES, RATE_ABOVE_FIDELITY
 
 MAX_SAES = 1000
@@ -24,16 +25,28 @@ def said(meaning: str, unit: str = "", meant: str = "", source: str = "", **boun
     return Meta(description=meaning, extra=extra or None, **bounds)
 
 
-_FIELDS = (*(known.fields for known in PROFILES), bbm92.PROFILE.fields, cv.PROFILE.fields)
+_PROTOCOLS: tuple[KeyProtocol[Any], ...] = (decoy.DECOY_BB84, bbm92.BBM92, cv.CV_QKD)
 _PARAMETERS = (*PARAMETERS, *bbm92.TABLE, *cv.TABLE)
 
 
 def _figure(name: str) -> Meta:
     parameter = next(parameter for parameter in _PARAMETERS if parameter.name == name)
-    known = (field for fields in _FIELDS for field in fields)
-    usual = next((f"usual: {field.value:g}, {field.source}" for field in known if field.name == name), "")
     at_least, at_most = parameter.minimum, parameter.maximum
-    return said(parameter.meaning, unit=parameter.unit, source=usual, ge=at_least, le=at_most)
+    return said(parameter.meaning, unit=parameter.unit, source=_usual(name), ge=at_least, le=at_most)
+
+
+def _usual(name: str) -> str:
+    """Return what a figure is in the first profile of a protocol that has it, and whose where they differ."""
+    found = {
+        known.name: field
+        for known in _PROTOCOLS
+        for profile in reversed(known.profiles)
+        for field in profile.fields
+        if field.name == name
+    }
+    if len({field.value for field in found.values()}) > 1:
+        return "usual: " + ", ".join(f"{field.value:g} with {protocol}" for protocol, field in found.items())
+    return next((f"usual: {field.value:g}, {field.source}" for field in found.values()), "")
 
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
