@@ -197,8 +197,8 @@ def test_the_larger_a_block_the_longer_its_steps_take():
     for took_ps in (processing.sifting_ps, processing.comparing_ps):
         assert took_ps(2_000_000) - processing.STEP_PS == 2 * (took_ps(1_000_000) - processing.STEP_PS) > 0
     assert processing.round_ps(10**6, 10**4) == processing.round_ps(10**6, 0) + 10**4 * processing.QUESTION_PS
-    # The table of the manual: 100 ns a bit, twice that for a key of 2^20 bits.
-    assert processing.amplifying_ps(0, 1 << 20) - processing.STEP_PS == 2 * 100_000 * (1 << 20)
+    # The table of the manual: 60 ns a bit, twice that for a key of 2^23 bits.
+    assert processing.amplifying_ps(0, 1 << 23) - processing.STEP_PS == 2 * 60_000 * (1 << 23)
 
 
 def under_way(line, side):

@@ -25,9 +25,9 @@ ROUND_BIT_PS = 500
 """A round of the correction, for each bit of the key: any round may begin a new order of all bits."""
 HASHED_BIT_PS = 10_000
 """The comparison of the keys, for each of their bits."""
-AMPLIFIED_BIT_PS = 100_000
+AMPLIFIED_BIT_PS = 60_000
 """Amplification, for each bit of the key, and as much again for every AMPLIFIED_BITS that the key has."""
-AMPLIFIED_BITS = 1 << 20
+AMPLIFIED_BITS = 1 << 23
 
 
 def sifting_ps(clicks: int) -> int:
