@@ -20,8 +20,8 @@ runs: the threshold of BB84 and the worked key rate.
   more.
 - **would show** is the relative error of the figure that this sample would reveal: 5 standard errors. Samples
   are such that this is 1 % or less; where that would take too long, the column says what the row can show.
-- `make truth` makes the page anew in `build/truth` with all samples, in eleven minutes of processor time:
-  six on two free processors. Every row runs in the tests too, with a smaller sample.
+- `make truth` makes the page anew in `build/truth` with all samples, in nine minutes of processor time:
+  five on two free processors. Every row runs in the tests too, with a smaller sample.
 """
 PLOTS = (
     ("truth-residuals.svg", "Residuals of all rows in standard errors, sorted, beside those of pure chance"),
