@@ -4,26 +4,10 @@ from qstrata.physics.decoy_bb84 import plob_bound
 from qstrata.physics.fibre import transmittance
 from qstrata.physics.protocols.bbm92 import BBM92 as PROTOCOL
 from qstrata.physics.protocols.bbm92 import PROFILE, TABLE, PairSourceParameters
-from qstrata.physics.rates.model import FIBRE, Column, Figure, Figures, RateModel, loss_db
+from qstrata.physics.rates.model import FIBRE, Column, Figure, Figures, RateModel, loss_db, profile_figures
 
-_MEANINGS = {parameter.name: parameter.meaning for parameter in TABLE}
 _BLOCK = Figure("block_s", "how long a block is collected", "s", 0.001, 86_400.0, 600.0, "chosen by qstrata")
-_FIGURES = (
-    *FIBRE,
-    _BLOCK,
-    *(
-        Figure(
-            field.name,
-            _MEANINGS[field.name],
-            field.unit,
-            field.minimum,
-            field.maximum,
-            field.value,
-            field.source,
-        )
-        for field in PROFILE.fields
-    ),
-)
+_FIGURES = (*FIBRE, _BLOCK, *profile_figures(PROFILE, TABLE))
 
 _COLUMNS = (
     Column("loss", "dB", "loss of the whole channel"),

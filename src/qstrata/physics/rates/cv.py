@@ -4,26 +4,10 @@ from qstrata.physics import cv_qkd
 from qstrata.physics.decoy_bb84 import plob_bound
 from qstrata.physics.protocols.cv import CV_QKD as PROTOCOL
 from qstrata.physics.protocols.cv import PROFILE, TABLE, CoherentStateParameters
-from qstrata.physics.rates.model import FIBRE, Column, Figure, Figures, RateModel, loss_db
+from qstrata.physics.rates.model import FIBRE, Column, Figure, Figures, RateModel, loss_db, profile_figures
 
-_MEANINGS = {parameter.name: parameter.meaning for parameter in TABLE}
 _BLOCK = Figure("block_s", "how long a block is collected", "s", 0.001, 86_400.0, 60.0, "as in network files")
-_FIGURES = (
-    *FIBRE,
-    _BLOCK,
-    *(
-        Figure(
-            field.name,
-            _MEANINGS[field.name],
-            field.unit,
-            field.minimum,
-            field.maximum,
-            field.value,
-            field.source,
-        )
-        for field in PROFILE.fields
-    ),
-)
+_FIGURES = (*FIBRE, _BLOCK, *profile_figures(PROFILE, TABLE))
 
 _COLUMNS = (
     Column("loss", "dB", "loss of the channel"),

@@ -2,15 +2,16 @@
 
 from functools import partial
 
+from msgspec.structs import replace
+
 from qstrata.physics import decoy_bb84 as bb84
 from qstrata.physics.counts import expected_counts
 from qstrata.physics.fibre import transmittance
 from qstrata.physics.finite_key import asymptotic_length_rate, key_length_bits
 from qstrata.physics.parameters import PARAMETERS, LinkParameters, check_parameters
 from qstrata.physics.profiles import profile
-from qstrata.physics.rates.model import FIBRE, Column, Figure, Figures, RateModel, loss_db
+from qstrata.physics.rates.model import FIBRE, Column, Figure, Figures, RateModel, loss_db, profile_figures
 
-_MEANINGS = {parameter.name: parameter.meaning for parameter in PARAMETERS}
 _ONE_DECOY = {
     "signal_probability": 0.7,
     "weak_probability": 0.3,
@@ -47,17 +48,9 @@ COLUMNS = (
 
 
 def _figures(**replaced: float) -> tuple[Figure, ...]:
-    of_link = tuple(
-        Figure(
-            field.name,
-            _MEANINGS[field.name],
-            field.unit,
-            field.minimum,
-            field.maximum,
-            replaced.get(field.name, field.value),
-            _OURS if field.name in replaced else field.source,
-        )
-        for field in profile().fields
+    of_link = (
+        replace(figure, default=replaced[figure.name], source=_OURS) if figure.name in replaced else figure
+        for figure in profile_figures(profile(), PARAMETERS)
     )
     return (*FIBRE, _BLOCK, *of_link)
 

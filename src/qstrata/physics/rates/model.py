@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
 from qstrata.core.errors import InputError
 from qstrata.physics.figure import Figure
+from qstrata.physics.parameters import Parameter
+from qstrata.physics.profiles import Profile
 
 __all__ = [
     "ATTENUATION_DB_PER_KM",
@@ -18,6 +21,7 @@ __all__ = [
     "RateModel",
     "complete",
     "loss_db",
+    "profile_figures",
     "table",
 ]
 
@@ -73,6 +77,23 @@ FIBRE = (
     ),
 )
 """Figures of the fibre, which every model has."""
+
+
+def profile_figures(profile: Profile[Any], parameters: Iterable[Parameter]) -> tuple[Figure, ...]:
+    """Return a figure for each field of a profile, its value the default; `parameters` tell its meaning."""
+    meanings = {parameter.name: parameter.meaning for parameter in parameters}
+    return tuple(
+        Figure(
+            field.name,
+            meanings[field.name],
+            field.unit,
+            field.minimum,
+            field.maximum,
+            field.value,
+            field.source,
+        )
+        for field in profile.fields
+    )
 
 
 def loss_db(figures: Figures, length_km: float) -> float:

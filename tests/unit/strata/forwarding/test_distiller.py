@@ -262,6 +262,19 @@ def test_a_block_whose_job_cannot_be_done_is_given_up_with_the_reason(drawn):
     assert not end._key.any()
 
 
+def test_a_job_that_fails_by_a_fault_of_ours_leaves_no_key_whether_anybody_waits_for_it_or_not(drawn):
+    *_, end = stopped(drawn, lambda heard: len(heard) > 20)
+    key = end._key
+    assert key.any()
+
+    def broken():
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        processing.Turn(end, broken)()
+    assert not key.any()
+
+
 def test_work_on_key_shows_nothing_of_it(drawn):
     _, _, job, _ = stopped(drawn, lambda heard: isinstance(heard[-1][1], Authenticated))
     assert repr(job.work) == "Computation('distillation a-b')"

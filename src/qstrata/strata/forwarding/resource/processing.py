@@ -84,13 +84,17 @@ class Turn:
         self.unwanted = False
 
     def __call__(self) -> Turned:
-        """Take the step; what the peer did wrong gives the block up."""
+        """Take the step; what the peer did wrong gives the block up, a fault of ours wipes its key."""
         if self.unwanted:
             return Turned(self._end, NOTHING)
         try:
             return Turned(self._end, self._act())
         except InputError as error:
             return Turned(self._end, Step(given_up=str(error)))
+        except Exception:
+            # Whoever waited for it may have crashed meanwhile.
+            self.wipe()
+            raise
 
     def wipe(self) -> None:
         """Overwrite the key of a turn that will never be taken, or that failed."""
